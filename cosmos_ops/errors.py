@@ -1,0 +1,143 @@
+"""The tree of errors. Each class says in `retry_helps` whether doing the same again may pass.
+
+    CosmosError
+    ├── InputError                  the request cannot be met as it was made
+    │   ├── ParamsError             a parameter is unknown, missing or out of its bounds
+    │   ├── VideoUnreadableError    a file is missing, empty, no video, or breaks off
+    │   ├── RecordNotFoundError     no prompt or run of that id
+    │   ├── HostUnknownError        no host of that name
+    │   └── OutputsFolderError      the outputs folder cannot be written
+    ├── HostError                   the machine failed
+    │   ├── HostUnreachableError    it does not answer                                  (retry helps)
+    │   ├── TransferError           a file arrived damaged or not at all                (retry helps)
+    │   └── DiskFullError           no space left on this machine or on the host
+    ├── ModelError                  the model process failed
+    │   ├── ProcessFailedError      it ended with an error of its own
+    │   ├── ProcessKilledError      somebody outside killed it                          (retry helps)
+    │   ├── ProcessStalledError     it printed nothing for longer than its family may   (retry helps)
+    │   ├── SampleFailedError       it gave up on this sample and said why
+    │   ├── SampleBlockedError      its guardrail refused this sample
+    │   └── OutputMissingError      it ended without the outputs that it promised
+    ├── InterruptedRunError         the process that carried the run out is gone        (retry helps)
+    ├── RunCancelledError           somebody cancelled the run
+    ├── StoreError                  the database failed
+    │   ├── StoreUnreachableError   it does not answer or is locked                     (retry helps)
+    │   └── RecordInvalidError      a stored record does not fit what we know of it
+    └── RunsFailedError             a flow ended and some of its runs did not complete
+"""
+
+from typing import ClassVar
+
+
+class CosmosError(Exception):
+    """Root of all our errors. The message says what, where and what to do next, and never holds a secret."""
+
+    retry_helps: ClassVar[bool] = False
+
+
+class InputError(CosmosError, ValueError):
+    """The request cannot be met as it was made; nothing was started."""
+
+
+class ParamsError(InputError):
+    """A parameter is unknown, missing or out of its bounds."""
+
+
+class VideoUnreadableError(InputError):
+    """A file is missing, empty, no video, or breaks off."""
+
+
+class RecordNotFoundError(InputError, KeyError):
+    """No prompt or run of that id."""
+
+    def __str__(self) -> str:
+        # KeyError would show the representation of its argument.
+        return str(self.args[0]) if self.args else ""
+
+
+class HostUnknownError(InputError):
+    """No host of that name."""
+
+
+class OutputsFolderError(InputError):
+    """The outputs folder cannot be written."""
+
+
+class HostError(CosmosError):
+    """The machine failed."""
+
+
+class HostUnreachableError(HostError):
+    """The machine does not answer."""
+
+    retry_helps = True
+
+
+class TransferError(HostError):
+    """A file arrived damaged or not at all."""
+
+    retry_helps = True
+
+
+class DiskFullError(HostError, OSError):
+    """No space left on this machine or on the host."""
+
+
+class ModelError(CosmosError):
+    """The model process failed."""
+
+
+class ProcessFailedError(ModelError):
+    """The process ended with an error of its own."""
+
+
+class ProcessKilledError(ModelError):
+    """Somebody outside killed the process."""
+
+    retry_helps = True
+
+
+class ProcessStalledError(ModelError):
+    """The process printed nothing for longer than its family may."""
+
+    retry_helps = True
+
+
+class SampleFailedError(ModelError):
+    """The process gave up on this sample and said why."""
+
+
+class SampleBlockedError(ModelError):
+    """The guardrail of the model refused this sample."""
+
+
+class OutputMissingError(ModelError):
+    """The process ended without the outputs that it promised."""
+
+
+class InterruptedRunError(CosmosError):
+    """The process that carried the run out is gone."""
+
+    retry_helps = True
+
+
+class RunCancelledError(CosmosError):
+    """Somebody cancelled the run."""
+
+
+class StoreError(CosmosError):
+    """The database failed."""
+
+
+class StoreUnreachableError(StoreError):
+    """The database does not answer or is locked."""
+
+    retry_helps = True
+
+
+class RecordInvalidError(StoreError):
+    """A stored record does not fit what we know of it."""
+
+
+class RunsFailedError(CosmosError):
+    """A flow ended and some of its runs did not complete."""

@@ -1,0 +1,65 @@
+"""Size, rate and exact length of a video, with one decoded frame as proof and nothing more decoded."""
+
+from pathlib import Path
+
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from cosmos_ops.errors import VideoUnreadableError
+from cosmos_ops.media.streams import average_fps, open_stream, time_base
+from cosmos_ops.videos import VideoInfo
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read what a player would show.
+
+    Raises:
+        VideoUnreadableError: The file is missing, a folder, empty, no video, only sound, or no frame of it decodes.
+    """
+    with open_stream(path) as (container, stream):
+        frame = _first_frame(container, stream, path)
+        fps = average_fps(stream)
+        has_audio = bool(container.streams.audio)
+        turned = frame.rotation % 180 != 0
+    frame_count, duration_s = _length(path)
+    return VideoInfo(
+        path=path,
+        width_px=frame.height if turned else frame.width,
+        height_px=frame.width if turned else frame.height,
+        frame_count=frame_count,
+        fps=fps,
+        duration_s=duration_s or frame_count / float(fps),
+        has_audio=has_audio,
+    )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    try:
+        for frame in container.decode(stream):
+            return frame
+    except FFmpegError as error:
+        raise _no_frame(path) from error
+    raise _no_frame(path)
+
+
+def _no_frame(path: Path) -> VideoUnreadableError:
+    return VideoUnreadableError(f"{path} has a video stream, but no frame of it decodes; export the file again")
+
+
+def _length(path: Path) -> tuple[int, float]:
+    """Count the packets and span their times; one packet holds one frame."""
+    count, ends = 0, [0.0]
+    first: int | None = None
+    with open_stream(path) as (container, stream):
+        base = time_base(stream)
+        for packet in container.demux(stream):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            count += 1
+            if packet.pts is not None:
+                first = packet.pts if first is None else min(first, packet.pts)
+                ends[0] = max(ends[0], float((packet.pts + (packet.duration or 0)) * base))
+        start_s = float((first or 0) * base)
+    return count, ends[0] - start_s

@@ -1,0 +1,80 @@
+"""How runs and jobs change: under a lock, and only if they still are what they must be, so that a late event does nothing."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from cosmos_ops.runs import Phase, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.store.queries import runs_to_change
+from cosmos_ops.store.records import JobRecord, RunState, job_row, read_state, read_status
+from cosmos_ops.store.tables import JobRow, RunRow
+
+
+def open_job(session: Session, record: JobRecord) -> bool:
+    """Add the job and start all of its runs, or change nothing if one of them is not queued any more."""
+    run_ids = {item.run_id for item in record.job.items}
+    runs = _runs(session, run_ids)
+    if len(runs) < len(run_ids) or any(read_status(run) is not RunStatus.QUEUED for run in runs):
+        return False
+    session.add(job_row(record))
+    for run in runs:
+        run.status = RunStatus.RUNNING.value
+        run.job_id = record.job.id
+        _set_state(run, RunState(phase=Phase.STAGING_IN, started_at=record.created_at))
+    return True
+
+
+def set_phase(session: Session, run_ids: Iterable[str], phase: Phase, *, job_id: str | None) -> None:
+    """Set the phase of those that are running."""
+    for run in _running(session, run_ids, job_id):
+        _set_state(run, read_state(run).model_copy(update={"phase": phase}))
+
+
+def finish(
+    run: RunRow,
+    status: RunStatus,
+    *,
+    outputs: RunOutputs,
+    failure: RunFailure | None,
+    job_id: str | None,
+    ended_at: datetime,
+) -> bool:
+    """Give a run its final status, unless it has one or has gone to another job."""
+    if read_status(run).is_final or job_id not in (None, run.job_id):
+        return False
+    started_at = read_state(run).started_at
+    run.status = status.value
+    _set_state(run, RunState(started_at=started_at, ended_at=ended_at, outputs=outputs, failure=failure))
+    return True
+
+
+def requeue(session: Session, run_ids: Iterable[str], *, job_id: str | None) -> int:
+    """Put those that are running back into the queue, and count them."""
+    runs = _running(session, run_ids, job_id)
+    for run in runs:
+        run.status = RunStatus.QUEUED.value
+        run.job_id = None
+        _set_state(run, RunState())
+    return len(runs)
+
+
+def take_over(job: JobRow, *, from_owner: str, owner: str, lease_until: datetime) -> bool:
+    """Give a job a new owner and a new lease, unless it has ended or is not that owner's any more."""
+    if job.ended_at is not None or job.owner != from_owner:
+        return False
+    job.owner = owner
+    job.lease_until = lease_until
+    return True
+
+
+def _runs(session: Session, run_ids: Iterable[str]) -> Sequence[RunRow]:
+    return session.scalars(runs_to_change(run_ids)).all()
+
+
+def _running(session: Session, run_ids: Iterable[str], job_id: str | None) -> list[RunRow]:
+    return [run for run in _runs(session, run_ids) if read_status(run) is RunStatus.RUNNING and job_id in (None, run.job_id)]
+
+
+def _set_state(run: RunRow, state: RunState) -> None:
+    run.state = state.model_dump(mode="json")

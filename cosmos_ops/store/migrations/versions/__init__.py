@@ -1,0 +1,1 @@
+"""One module per step, named by its number; a released step is never edited."""

@@ -1,0 +1,93 @@
+"""The questions that the store answers, as statements; executed in `cosmos_ops.store.store`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Executable, Select, func, or_, select, union_all
+
+from cosmos_ops.errors import InputError
+from cosmos_ops.runs import RunStatus
+from cosmos_ops.store.tables import JobRow, PromptRow, RunRow
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs are meant; what is left out does not matter."""
+
+    status: tuple[RunStatus, ...] = ()
+    """Any of these; none given means any at all."""
+    operation: str | None = None
+    family: str | None = None
+    prompt_id: str | None = None
+    parent_id: str | None = None
+    flow_run_id: str | None = None
+    job_id: str | None = None
+
+
+def prompt_page(search: str, *, limit: int, before: str | None) -> Select[PromptRow]:
+    """Prompts whose text or name contains the search, newest first."""
+    page = select(PromptRow).order_by(PromptRow.id.desc()).limit(_checked(limit))
+    if before is not None:
+        page = page.where(PromptRow.id < before)
+    if search:
+        contains = [column.icontains(search, autoescape=True) for column in (PromptRow.text, PromptRow.name)]
+        page = page.where(or_(*contains))
+    return page
+
+
+def run_page(filter: RunFilter, *, limit: int, before: str | None) -> Select[RunRow]:  # noqa: A002
+    """Runs that fit the filter, newest first.
+
+    Several statuses are one page each, joined: every part stays a walk along the index, where `status IN (...)`
+    would sort all runs of these statuses before the first one comes out.
+    """
+    conditions = _conditions(filter)
+    if before is not None:
+        conditions.append(RunRow.id < before)
+    newest_first = select(RunRow).order_by(RunRow.id.desc()).limit(_checked(limit))
+    if len(filter.status) <= 1:
+        return newest_first.where(*conditions, *(RunRow.status == status.value for status in filter.status))
+    ids = select(RunRow.id).where(*conditions).order_by(RunRow.id.desc()).limit(limit)
+    pages = [ids.where(RunRow.status == status.value).subquery() for status in dict.fromkeys(filter.status)]
+    return newest_first.where(RunRow.id.in_(union_all(*(select(page.c.id) for page in pages))))
+
+
+def run_counts(filter: RunFilter) -> Executable:  # noqa: A002
+    """How many runs of each status fit the filter."""
+    counts = select(RunRow.status, func.count()).where(*_conditions(filter)).group_by(RunRow.status)
+    return counts.where(RunRow.status.in_([status.value for status in filter.status])) if filter.status else counts
+
+
+def run_with_key(request_key: str) -> Select[RunRow]:
+    """The run that a request made."""
+    return select(RunRow).where(RunRow.request_key == request_key)
+
+
+def runs_to_change(run_ids: Iterable[str]) -> Select[RunRow]:
+    """The runs of these ids, locked, always in the same order, so that two writers never wait for each other."""
+    # key_share: adding a run that names one of these as its parent need not wait.
+    return select(RunRow).where(RunRow.id.in_(set(run_ids))).order_by(RunRow.id).with_for_update(key_share=True)
+
+
+def jobs_not_ended() -> Select[JobRow]:
+    """The jobs that somebody carries out or should, oldest first."""
+    return select(JobRow).where(JobRow.ended_at.is_(None)).order_by(JobRow.id)
+
+
+def _conditions(filter: RunFilter) -> list[ColumnElement[bool]]:  # noqa: A002
+    """All of the filter but the status."""
+    wanted = {
+        RunRow.operation: filter.operation,
+        RunRow.family: filter.family,
+        RunRow.prompt_id: filter.prompt_id,
+        RunRow.parent_id: filter.parent_id,
+        RunRow.flow_run_id: filter.flow_run_id,
+        RunRow.job_id: filter.job_id,
+    }
+    return [column == value for column, value in wanted.items() if value is not None]
+
+
+def _checked(limit: int) -> int:
+    if limit < 1:
+        raise InputError(f"a page holds at least 1 record, not {limit}")
+    return limit

@@ -1,0 +1,260 @@
+"""The run store: what users made and what became of it; its sessions are short, and no host is called inside one."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+from typing import TypeVar
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from typing_extensions import Self
+
+from cosmos_ops.errors import CosmosError, RecordNotFoundError, StoreError
+from cosmos_ops.job import Job
+from cosmos_ops.runs import Phase, Prompt, Run, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.store import changes, queries
+from cosmos_ops.store.database import Database
+from cosmos_ops.store.queries import RunFilter
+from cosmos_ops.store.records import JobRecord, ReadParams, prompt_row, read_job, read_prompt, read_run, run_row
+from cosmos_ops.store.schema import bring_up_to_date
+from cosmos_ops.store.tables import JobRow, PromptRow, RunRow, Table
+
+Row = TypeVar("Row", bound=Table)
+
+ANY_RUN = RunFilter()
+NO_OUTPUTS = RunOutputs()
+
+
+def utc_now() -> datetime:
+    """The clock of this machine."""
+    return datetime.now(timezone.utc)
+
+
+class Store:
+    """Prompts, runs and jobs in one database; safe to share among threads, each process opens its own."""
+
+    def __init__(self, database: Database, read_params: ReadParams, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._read_params = read_params
+        self._now = now
+
+    @classmethod
+    def open(cls, url: str, *, read_params: ReadParams, now: Callable[[], datetime] = utc_now) -> Self:
+        """Open a store, make it if it is not there, and bring its tables up to date.
+
+        Args:
+            url: `sqlite:///<path>` or `postgresql+psycopg://<user>:<password>@<host>/<database>`.
+            read_params: Makes parameters of operation, family and stored JSON; may raise any `CosmosError`.
+            now: The clock.
+
+        Raises:
+            InputError: The URL cannot be read.
+            StoreUnreachableError: The database does not answer.
+            StoreError: The database is of a newer version, or cannot be made.
+        """
+        database = Database(url)
+        try:
+            bring_up_to_date(database)
+        except CosmosError:
+            database.close()
+            raise
+        return cls(database, read_params, now)
+
+    def close(self) -> None:
+        """Close all connections; calling it twice does no harm."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def add_prompt(self, prompt: Prompt) -> Prompt:
+        """Add a prompt; one of the same id that is there already stays, and is returned.
+
+        Raises:
+            InputError: A text holds what no database can keep, such as a NUL character.
+            RecordNotFoundError: Its parent is not there.
+        """
+        with self._database.write() as session:
+            if _is_added(session, prompt_row(prompt)):
+                return prompt
+            known = session.get(PromptRow, prompt.id)
+            if known is None:
+                raise _not_found(PromptRow, str(prompt.parent_id))
+            return read_prompt(known)
+
+    def prompt(self, prompt_id: str) -> Prompt:
+        """Find one prompt."""
+        with self._database.read() as session:
+            return read_prompt(_get(session, PromptRow, prompt_id))
+
+    def prompts(self, *, limit: int, before: str | None = None, search: str = "") -> list[Prompt]:
+        """A page of prompts, newest first.
+
+        Args:
+            limit: Length of the page.
+            before: Id of the last prompt of the page before.
+            search: Part of text or name, upper or lower case; no character has a special meaning.
+        """
+        with self._database.read() as session:
+            return [read_prompt(row) for row in session.scalars(queries.prompt_page(search, limit=limit, before=before))]
+
+    def add_run(self, run: Run) -> Run:
+        """Add a run; if its request was made before, nothing is added and the run of that time is returned.
+
+        Raises:
+            RecordNotFoundError: Its prompt or its parent is not there.
+        """
+        with self._database.write() as session:
+            known = session.scalars(queries.run_with_key(run.request_key)).one_or_none()
+            if known is None and _is_added(session, run_row(run)):
+                return run
+            known = known or session.scalars(queries.run_with_key(run.request_key)).one_or_none()
+            if known is None:
+                raise _why_refused(session, run)
+            return read_run(known, self._read_params)
+
+    def run(self, run_id: str) -> Run:
+        """Find one run."""
+        with self._database.read() as session:
+            return read_run(_get(session, RunRow, run_id), self._read_params)
+
+    def run_by_key(self, request_key: str) -> Run | None:
+        """The run that a request made, if it made one."""
+        with self._database.read() as session:
+            row = session.scalars(queries.run_with_key(request_key)).one_or_none()
+            return None if row is None else read_run(row, self._read_params)
+
+    def runs(self, filter: RunFilter = ANY_RUN, *, limit: int, before: str | None = None) -> list[Run]:  # noqa: A002
+        """A page of runs, newest first; `before` is the id of the last run of the page before."""
+        with self._database.read() as session:
+            page = session.scalars(queries.run_page(filter, limit=limit, before=before))
+            return [read_run(row, self._read_params) for row in page]
+
+    def count_runs(self, filter: RunFilter = ANY_RUN) -> dict[RunStatus, int]:  # noqa: A002
+        """How many runs fit the filter, by status; a status without runs counts 0."""
+        with self._database.read() as session:
+            counts = {row[0]: row[1] for row in session.execute(queries.run_counts(filter))}
+        return {status: counts.get(status.value, 0) for status in RunStatus}
+
+    def set_phase(self, run_ids: Iterable[str], phase: Phase, *, job_id: str | None = None) -> None:
+        """Say what these runs are doing; one that is not running, or not in this job any more, is left as it is."""
+        with self._database.write() as session:
+            changes.set_phase(session, run_ids, phase, job_id=job_id)
+
+    def finish(
+        self,
+        run_id: str,
+        status: RunStatus,
+        *,
+        outputs: RunOutputs = NO_OUTPUTS,
+        failure: RunFailure | None = None,
+        job_id: str | None = None,
+    ) -> bool:
+        """Give a run its final status.
+
+        Args:
+            run_id: A queued or running run.
+            status: One of the final ones.
+            outputs: What it left.
+            failure: Why it did not complete.
+            job_id: If given, the run must still belong to this job.
+
+        Returns:
+            Whether it took effect; not if the run was final before, or has gone to another job since.
+        """
+        if not status.is_final:
+            raise ValueError(f"'{status.value}' is no final status")
+        with self._database.write() as session:
+            return changes.finish(
+                _get(session, RunRow, run_id, locked=True),
+                status,
+                outputs=outputs,
+                failure=failure,
+                job_id=job_id,
+                ended_at=self._now(),
+            )
+
+    def requeue(self, run_ids: Iterable[str], *, job_id: str | None = None) -> int:
+        """Put running runs back into the queue; one that has gone to another job since is left as it is.
+
+        Returns:
+            How many went back.
+        """
+        with self._database.write() as session:
+            return changes.requeue(session, run_ids, job_id=job_id)
+
+    def open_job(self, job: Job, *, host: str, owner: str, lease_s: float) -> bool:
+        """Claim all runs of a job for it: they are running from now on, in its first phase.
+
+        Returns:
+            Whether it took effect; if one of the runs is not queued any more, nothing is changed.
+        """
+        now = self._now()
+        record = JobRecord(job, host, owner, lease_until=now + timedelta(seconds=lease_s), created_at=now)
+        with self._database.write() as session:
+            return changes.open_job(session, record)
+
+    def renew_lease(self, job_id: str, *, owner: str, lease_s: float) -> bool:
+        """Keep a job for longer; false if it has ended or somebody else has taken it over."""
+        return self.take_over(job_id, from_owner=owner, owner=owner, lease_s=lease_s)
+
+    def take_over(self, job_id: str, *, from_owner: str, owner: str, lease_s: float) -> bool:
+        """Become the owner of a job; false if it has ended or is not that owner's any more."""
+        with self._database.write() as session:
+            return changes.take_over(
+                _get(session, JobRow, job_id, locked=True),
+                from_owner=from_owner,
+                owner=owner,
+                lease_until=self._now() + timedelta(seconds=lease_s),
+            )
+
+    def end_job(self, job_id: str) -> None:
+        """Note that nothing more is to be done for a job; the first time counts."""
+        with self._database.write() as session:
+            row = _get(session, JobRow, job_id, locked=True)
+            row.ended_at = row.ended_at or self._now()
+
+    def job(self, job_id: str) -> JobRecord:
+        """Find one job."""
+        with self._database.read() as session:
+            return read_job(_get(session, JobRow, job_id))
+
+    def open_jobs(self) -> list[JobRecord]:
+        """The jobs that have not ended, oldest first, whatever their lease says."""
+        with self._database.read() as session:
+            return [read_job(row) for row in session.scalars(queries.jobs_not_ended())]
+
+
+def _is_added(session: Session, row: Table) -> bool:
+    """Add a row, unless a constraint forbids it."""
+    session.add(row)
+    try:
+        session.flush()
+    except IntegrityError:
+        session.rollback()
+        return False
+    return True
+
+
+def _get(session: Session, table: type[Row], row_id: str, *, locked: bool = False) -> Row:
+    row = session.get(table, row_id, with_for_update={"key_share": True} if locked else None)
+    if row is None:
+        raise _not_found(table, row_id)
+    return row
+
+
+def _why_refused(session: Session, run: Run) -> CosmosError:
+    if session.get(PromptRow, run.prompt_id) is None:
+        return _not_found(PromptRow, run.prompt_id)
+    if run.parent_id is not None and session.get(RunRow, run.parent_id) is None:
+        return _not_found(RunRow, run.parent_id)
+    return StoreError(f"a run of another request has the id '{run.id}' already")
+
+
+def _not_found(table: type[Table], row_id: str) -> RecordNotFoundError:
+    records = table.__tablename__
+    hint = "" if table is JobRow else f"; `cosmos {records} list` shows what is there"
+    return RecordNotFoundError(f"there is no {records.removesuffix('s')} '{row_id}'{hint}")

@@ -1,29 +1,29 @@
 """The tree of errors. Each class says in `retry_helps` whether doing the same again may pass.
 
-    CosmosError
-    ├── InputError                  the request cannot be met as it was made
-    │   ├── ParamsError             a parameter is unknown, missing or out of its bounds
-    │   ├── VideoUnreadableError    a file is missing, empty, no video, or breaks off
-    │   ├── RecordNotFoundError     no prompt or run of that id
-    │   ├── HostUnknownError        no host of that name
-    │   └── OutputsFolderError      the outputs folder cannot be written
-    ├── HostError                   the machine failed
-    │   ├── HostUnreachableError    it does not answer                                  (retry helps)
-    │   ├── TransferError           a file arrived damaged or not at all                (retry helps)
-    │   └── DiskFullError           no space left on this machine or on the host
-    ├── ModelError                  the model process failed
-    │   ├── ProcessFailedError      it ended with an error of its own
-    │   ├── ProcessKilledError      somebody outside killed it                          (retry helps)
-    │   ├── ProcessStalledError     it printed nothing for longer than its family may   (retry helps)
-    │   ├── SampleFailedError       it gave up on this sample and said why
-    │   ├── SampleBlockedError      its guardrail refused this sample
-    │   └── OutputMissingError      it ended without the outputs that it promised
-    ├── InterruptedRunError         the process that carried the run out is gone        (retry helps)
-    ├── RunCancelledError           somebody cancelled the run
-    ├── StoreError                  the database failed
-    │   ├── StoreUnreachableError   it does not answer or is locked                     (retry helps)
-    │   └── RecordInvalidError      a stored record does not fit what we know of it
-    └── RunsFailedError             a flow ended and some of its runs did not complete
+CosmosError
+├── InputError                  the request cannot be met as it was made
+│   ├── ParamsError             a parameter is unknown, missing or out of its bounds
+│   ├── VideoUnreadableError    a file is missing, empty, no video, or breaks off
+│   ├── RecordNotFoundError     no prompt or run of that id
+│   ├── HostUnknownError        no host of that name
+│   └── OutputsFolderError      the outputs folder cannot be written
+├── HostError                   the machine failed
+│   ├── HostUnreachableError    it does not answer                                  (retry helps)
+│   ├── TransferError           a file arrived damaged or not at all                (retry helps)
+│   └── DiskFullError           no space left on this machine or on the host
+├── ModelError                  the model process failed
+│   ├── ProcessFailedError      it ended with an error of its own
+│   ├── ProcessKilledError      somebody outside killed it                          (retry helps)
+│   ├── ProcessStalledError     it printed nothing for longer than its family may   (retry helps)
+│   ├── SampleFailedError       it gave up on this sample and said why
+│   ├── SampleBlockedError      its guardrail refused this sample
+│   └── OutputMissingError      it ended without the outputs that it promised
+├── InterruptedRunError         the process that carried the run out is gone        (retry helps)
+├── RunCancelledError           somebody cancelled the run
+├── StoreError                  the database failed
+│   ├── StoreUnreachableError   it does not answer or is locked                     (retry helps)
+│   └── RecordInvalidError      a stored record does not fit what we know of it
+└── RunsFailedError             a flow ended and some of its runs did not complete
 """
 
 from typing import ClassVar

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Generic
 
+from cosmos_ops.errors import CosmosError
 from cosmos_ops.runs import P, Prompt, Run
 
 
@@ -87,7 +88,12 @@ class Job:
     @property
     def host_folder(self) -> PurePosixPath:
         """The job's folder on the host, relative to the workspace."""
-        return PurePosixPath("jobs", self.id)
+        return host_folder(self.id)
+
+
+def host_folder(job_id: str) -> PurePosixPath:
+    """The folder of a job on its host, relative to the workspace."""
+    return PurePosixPath("jobs", job_id)
 
 
 @dataclass(frozen=True)
@@ -100,3 +106,90 @@ class JobPaths:
     def input(self, file: InputFile) -> PurePosixPath:
         """Where the process finds an input."""
         return self.inputs / file.host_path.name
+
+
+@dataclass(frozen=True)
+class ContainerExit:
+    """How a container ended."""
+
+    code: int
+    """Exit code; 128 + n after signal n."""
+    oom_killed: bool = False
+    """The kernel killed it because the machine ran out of memory."""
+    is_cancelled: bool = False
+    """We stopped it because somebody cancelled."""
+    is_stalled: bool = False
+    """We stopped it because it printed nothing for longer than it may."""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of the model process, or one redraw of a progress bar."""
+
+    text: str
+    is_redraw: bool
+
+
+@dataclass(frozen=True)
+class SampleStarted:
+    """The process works on a run from now on."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class SampleProgress:
+    """So many steps of a run are done."""
+
+    run_id: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SampleEnded:
+    """The process is through with a run; the marker tells how it went."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class ProcessFailure:
+    """A line that says why the whole process fails."""
+
+    text: str
+
+
+Event = SampleStarted | SampleProgress | SampleEnded | ProcessFailure
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file that a completed run left on the host."""
+
+    path: PurePosixPath
+    """Relative to the folder of the run's outputs."""
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The run left all that it promised: role to file."""
+
+    files: Mapping[str, OutputFile]
+
+
+@dataclass(frozen=True)
+class NotCompleted:
+    """The run failed or was blocked or cancelled; the class of the error tells which."""
+
+    error: CosmosError
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """The process never came to this run, because a neighbour broke it; it goes back to the queue."""
+
+
+Outcome = Completed | NotCompleted | NotRun

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import threading
 import time
 import unicodedata
 
@@ -9,12 +10,18 @@ ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: sorts like the number it stands for and has no look-alikes."""
 
 NAME_LENGTH_MAX = 48
+_lock = threading.Lock()
+_last = 0
 RESERVED_NAMES = frozenset({"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))})
 
 
 def new_id(prefix: str) -> str:
     """Make an id such as `rs_01k9v3qp5jx7m2ab`: prefix, 10 characters of Unix milliseconds, 6 random ones; sorts by time."""
-    return f"{prefix}_{_base32(time.time_ns() // 1_000_000, 10)}{_base32(secrets.randbits(30), 6)}"
+    global _last
+    with _lock:
+        # Within one process ids sort in the order in which they were made, even within a millisecond.
+        _last = max(((time.time_ns() // 1_000_000) << 30) | secrets.randbits(30), _last + 1)
+        return f"{prefix}_{_base32(_last, 16)}"
 
 
 def file_name(name: str, *, fallback: str = "unnamed") -> str:

@@ -107,6 +107,8 @@ class Run(Generic[P]):
     parent_id: str | None = None
     """The run whose video this run works on."""
     flow_run_id: str | None = None
+    owner: str | None = None
+    """The process that is to carry it out (`cosmos_ops.owners`); if that is gone, somebody else looks after the run."""
     status: RunStatus = RunStatus.QUEUED
     phase: Phase | None = None
     job_id: str | None = None

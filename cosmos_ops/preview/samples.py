@@ -72,7 +72,7 @@ def read_samples(path: Path, operation: str) -> list[Sample]:
         SamplesError: With every problem of every line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise SamplesError([f"{path.name}:1: is not UTF-8 text"]) from error
     except OSError as error:

@@ -34,6 +34,7 @@ class RunState(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    owner: str | None = None
     phase: Phase | None = None
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
@@ -91,7 +92,14 @@ def read_prompt(row: PromptRow) -> Prompt:
 
 def run_row(run: Run) -> RunRow:
     """The row of a run."""
-    state = RunState(phase=run.phase, started_at=run.started_at, ended_at=run.ended_at, outputs=run.outputs, failure=run.failure)
+    state = RunState(
+        owner=run.owner,
+        phase=run.phase,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        outputs=run.outputs,
+        failure=run.failure,
+    )
     return RunRow(
         id=run.id,
         created_at=run.created_at,
@@ -119,6 +127,7 @@ def read_run(row: RunRow, read_params: ReadParams) -> Run:
         request_key=row.request_key,
         parent_id=row.parent_id,
         flow_run_id=row.flow_run_id,
+        owner=state.owner,
         status=read_status(row),
         phase=state.phase,
         job_id=row.job_id,

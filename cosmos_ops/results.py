@@ -1,0 +1,124 @@
+"""The folders of results: where each run's files lie, and the pictures that make them easy to look at."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cosmos_ops.errors import DiskFullError, OutputsFolderError
+from cosmos_ops.job import Job
+from cosmos_ops.media.pictures import write_contact_sheet, write_thumbnail
+from cosmos_ops.names import file_name
+from cosmos_ops.runs import VIDEO, Prompt, Run, RunOutputs
+
+LOG_NAME = "run.log"
+SPEC_NAME = "spec.json"
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """`<root>/<prompt>/<operation>-<run id>/`: all that grew from one prompt lies side by side."""
+
+    root: Path
+
+    def check(self) -> None:
+        """Make sure that results can be written.
+
+        Raises:
+            OutputsFolderError: They cannot.
+        """
+        try:
+            (self.root / ".staging").mkdir(parents=True, exist_ok=True)
+            trial = self.root / ".staging" / f"trial-{os.getpid()}"
+            trial.write_text("", encoding="utf-8")
+            trial.unlink()
+        except OSError as error:
+            raise OutputsFolderError(
+                f"the outputs folder {self.root} cannot be written ({error.strerror}); make it writable, or set COSMOS_OUTPUTS"
+            ) from error
+
+    def prompt_folder(self, root_prompt: Prompt) -> Path:
+        """The folder of a prompt that was not enhanced from another one."""
+        name = root_prompt.name or " ".join(root_prompt.text.split()[:6])
+        return self.root / f"{file_name(name, fallback='video')}-{root_prompt.id.rpartition('_')[2]}"
+
+    def run_folder(self, run: Run, root_prompt: Prompt) -> Path:
+        """Where a run's files lie in the end."""
+        return self.prompt_folder(root_prompt) / f"{run.operation}-{run.id}"
+
+    def staging_folder(self, run: Run) -> Path:
+        """Where they are gathered before; on the same file system, so that the last step is one rename."""
+        return self.root / ".staging" / run.id
+
+    def job_log(self, job_id: str) -> Path:
+        """The log of a job while it is followed; every run of it gets a copy."""
+        return self.root / ".staging" / f"{job_id}.log"
+
+    def absolute(self, path: PurePosixPath) -> Path:
+        """A recorded path as a path of this machine."""
+        return self.root / path
+
+
+def gather(
+    results: ResultsFolder, run: Run, root_prompt: Prompt, *, job: Job, files: Mapping[str, Path], inputs: Mapping[str, Path]
+) -> RunOutputs:
+    """Put everything that a run left into its final folder, with spec, log and pictures, by one rename.
+
+    Args:
+        results: Where results go.
+        run: The run.
+        root_prompt: The first prompt of its lineage, which names the folder.
+        job: The job that it ran in.
+        files: Role to file in the run's staging folder; empty for a run that did not complete.
+        inputs: Role to input video, shown beside the output.
+    """
+    staging = results.staging_folder(run)
+    final = results.run_folder(run, root_prompt)
+    if not final.exists():
+        staging.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(results.job_log(job.id), staging / LOG_NAME)
+        _write_spec(staging / SPEC_NAME, job, run)
+        if "video" in files:
+            _draw(staging, files, inputs)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staging.rename(final)
+        except OSError as error:
+            raise DiskFullError(f"{final} cannot be written: {error.strerror}") from error
+    return _outputs(final.relative_to(results.root), {path.name for path in final.iterdir()})
+
+
+def _outputs(folder: Path, names: set[str]) -> RunOutputs:
+    def at(name: str) -> PurePosixPath | None:
+        return PurePosixPath(folder.as_posix()) / name if name in names else None
+
+    return RunOutputs(
+        video=at("video.mp4"),
+        thumbnail=at("thumbnail.jpg"),
+        contact_sheet=at("contact_sheet.jpg"),
+        spec=at(SPEC_NAME),
+        log=at(LOG_NAME),
+        prompt=at("prompt.txt"),
+    )
+
+
+def _write_spec(path: Path, job: Job, run: Run) -> None:
+    """The spec as run: what the program says of the sample, and the process that it ran in."""
+    sample = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"params": run.params.model_dump(mode="json")}
+    process = {"image": job.container.image, "argv": list(job.container.argv), "env": dict(job.container.env)}
+    inputs = {str(file.host_path): str(file.source) for file in job.inputs}
+    record = {"run": run.id, "operation": run.operation, "family": run.family, "job": job.id}
+    spec = {**record, "sample": sample, "process": process, "inputs": inputs}
+    path.write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def _draw(folder: Path, files: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
+    write_thumbnail(files["video"], folder / "thumbnail.jpg")
+    rows: dict[str, Path] = {}
+    if VIDEO in inputs:
+        rows["input"] = inputs[VIDEO]
+    rows |= {role: path for role, path in inputs.items() if role != VIDEO}
+    rows |= {role.removeprefix("control_"): path for role, path in files.items() if role.startswith("control_")}
+    write_contact_sheet({**rows, "output": files["video"]}, folder / "contact_sheet.jpg")

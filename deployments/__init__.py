@@ -1,0 +1,1 @@
+"""How people and schedules reach the flows: the `cosmos` command, the server, the deployments."""

@@ -1,0 +1,15 @@
+"""The deployments: what `cosmos up` serves; `prefect.yaml` has the same set, and a test keeps them equal."""
+
+from typing import Any
+
+from prefect.flows import Flow
+
+from flows.enhance import enhance
+from flows.inference import inference
+from flows.pipeline import pipeline
+from flows.upscale import upscale
+
+NAME = "default"
+TAGS = ["cosmos"]
+FLOWS: tuple[Flow[..., Any], ...] = (pipeline, enhance, inference, upscale)
+"""The pipeline first: it is what most people look for."""

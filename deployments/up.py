@@ -1,0 +1,127 @@
+"""`cosmos up`: server, blocks and all deployments in one command; Ctrl-C stops all that it started."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import cast
+
+from prefect import serve
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.states import Cancelled, Crashed, Scheduled
+
+from blocks import GPUHost, RunStore
+from cosmos_ops.runs import RunStatus
+from cosmos_ops.settings import Settings
+from cosmos_ops.store import RunFilter
+from cosmos_ops.upkeep import reconcile
+from deployments.catalog import FLOWS, NAME, TAGS
+from deployments.server import own_server
+from flows.cancellation import cancel_runs
+from flows.workplace import workplace
+
+FLOW_RUNS_MAX = 8
+"""Flow runs at a time; each is a process of its own."""
+
+
+def up(settings: Settings, *, api_url: str | None, port: int, say: Callable[[str], None]) -> None:
+    """Serve all deployments until Ctrl-C, on the server of that address or on one of our own."""
+    with ExitStack() as stack:
+        is_own = api_url is None
+        if api_url is None:
+            say("Starting the Prefect server ...")
+            api_url = stack.enter_context(own_server(settings, port))
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        stack.enter_context(temporary_settings({PREFECT_API_URL: api_url}))
+        register_blocks()
+        if is_own:
+            take_up_again(say)
+        say(f"Prefect UI: {api_url.removesuffix('/api')}")
+        say(f"For `prefect` commands: export PREFECT_API_URL={api_url}")
+        say(f"Serving {', '.join(f'{flow.name}/{NAME}' for flow in FLOWS)}. Ctrl-C stops everything.")
+        stack.callback(stop_local_processes)
+        deployments = [
+            cast(RunnerDeployment, flow.to_deployment(NAME, tags=TAGS, description=flow.description)) for flow in FLOWS
+        ]
+        serve(*deployments, pause_on_shutdown=False, limit=FLOW_RUNS_MAX)
+
+
+def register_blocks() -> None:
+    """Let the UI offer our blocks, and save the default ones where nobody has."""
+    for block, name in ((RunStore, "default"), (GPUHost, "local")):
+        block.register_type_and_schema()
+        try:
+            block.load(name)
+        except ValueError:
+            block().save(name)
+
+
+def take_up_again(say: Callable[[str], None]) -> None:
+    """Resume the flow runs of our deployments that were cut off with an earlier server, and close all other unfinished runs."""
+    with get_client(sync_client=True) as client, workplace("local") as place:
+        resumed = [run for run in _cut_off(client)]
+        for flow_run in resumed:
+            is_cancelled = flow_run.state is not None and flow_run.state.type is StateType.CANCELLING
+            if is_cancelled:
+                cancel_runs(place, str(flow_run.id))
+            state = Cancelled(message="Cancelled while the server was away.") if is_cancelled else Scheduled(name="AwaitingRetry")
+            client.set_flow_run_state(flow_run.id, state, force=True)
+        again = {str(flow_run.id) for flow_run in resumed}
+        report = reconcile(place, leave=lambda run: root_of(run.request_key) in again)
+        close_flow_runs(client, report.flow_run_ids)
+    if resumed:
+        say(f"Took up {len(resumed)} flow runs that were cut off.")
+    if report.brought_home or report.interrupted:
+        say(f"Found unfinished runs: {len(report.brought_home)} brought home, {len(report.interrupted)} marked as interrupted.")
+
+
+def close_flow_runs(client: SyncPrefectClient, flow_run_ids: frozenset[str]) -> None:
+    """Mark flow runs whose process is gone as crashed, where the server still thinks that they run."""
+    from uuid import UUID
+
+    for flow_run_id in flow_run_ids:
+        for flow_run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})):
+            parents = [flow_run.id]
+            if flow_run.parent_task_run_id is not None:
+                parents += [UUID(str(client.read_task_run(flow_run.parent_task_run_id).flow_run_id))]
+            for unfinished in parents:
+                state = client.read_flow_run(unfinished).state
+                if state is not None and not state.is_final():
+                    client.set_flow_run_state(unfinished, Crashed(message="Its process is gone."), force=True)
+
+
+def root_of(request_key: str) -> str:
+    """The outermost flow run of a request."""
+    return request_key.partition("/")[0]
+
+
+def stop_local_processes() -> None:
+    """Stop the model processes on this machine whose flow runs ended with us; the next start takes them up again."""
+    with workplace("local") as place:
+        for run in place.store.runs(RunFilter(status=(RunStatus.RUNNING,)), limit=FLOW_RUNS_MAX * 100):
+            if run.job_id is not None:
+                place.host.stop(place.store.job(run.job_id).job.container_name, grace_s=5.0)
+
+
+def _cut_off(client: SyncPrefectClient) -> list[FlowRun]:
+    deployments = [client.read_deployment_by_name(f"{flow.name}/{NAME}").id for flow in FLOWS if _is_deployed(client, flow.name)]
+    if not deployments:
+        return []
+    types = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+    wanted = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=deployments),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types)),
+    )
+    return client.read_flow_runs(flow_run_filter=wanted, limit=200)
+
+
+def _is_deployed(client: SyncPrefectClient, flow_name: str) -> bool:
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        client.read_deployment_by_name(f"{flow_name}/{NAME}")
+    except ObjectNotFound:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Prefect glue only: a flow reads like the sentence that describes it."""

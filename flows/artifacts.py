@@ -1,0 +1,92 @@
+"""What a flow run shows in Prefect's UI: a progress bar while frames are computed, and the results at the end."""
+
+import base64
+import time
+from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
+
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_progress_artifact, update_progress_artifact
+
+from cosmos_ops.media.pictures import jpeg_preview
+from cosmos_ops.results import ResultsFolder
+from cosmos_ops.runs import Run, RunStatus
+from cosmos_ops.workplace import Workplace
+
+UPDATE_S = 1.0
+PICTURES_MAX = 8
+"""Each picture is stored in Prefect's database; the folder of results has them all."""
+ROWS_MAX = 200
+
+
+class ProgressArtifact:
+    """One bar for a batch; moves at most once a second, because each move is a request to the server."""
+
+    def __init__(self, operation: str, job_id: str, sample_count: int) -> None:
+        description = f"{operation} of {sample_count} run{'s' if sample_count != 1 else ''}"
+        self._id = cast(UUID, create_progress_artifact(0.0, key=_key(f"progress-{job_id}"), description=description))
+        self._sample_count = sample_count
+        self._fractions: dict[str, float] = {}
+        self._moved_at = time.monotonic()
+
+    def move(self, run_id: str, fraction: float) -> None:
+        """So much of a run is done."""
+        self._fractions[run_id] = fraction
+        if time.monotonic() - self._moved_at >= UPDATE_S:
+            self._moved_at = time.monotonic()
+            update_progress_artifact(self._id, round(100 * sum(self._fractions.values()) / self._sample_count, 1))
+
+    def finish(self) -> None:
+        """All samples are through."""
+        update_progress_artifact(self._id, 100.0)
+
+
+def show_results(place: Workplace, title: str, runs: Sequence[Run]) -> None:
+    """A table of the runs with durations and paths, and the contact sheets of the first of them as pictures."""
+    create_markdown_artifact(_table(place, title, runs), key=_key(f"results-{title}"), description=f"Results of {title}")
+    shown = [run for run in runs if run.outputs.contact_sheet is not None][:PICTURES_MAX]
+    for run in shown:
+        _show_picture(place.results, run)
+
+
+def _show_picture(results: ResultsFolder, run: Run) -> None:
+    assert run.outputs.contact_sheet is not None
+    picture = jpeg_preview(results.absolute(run.outputs.contact_sheet))
+    url = "data:image/jpeg;base64," + base64.b64encode(picture).decode("ascii")
+    create_image_artifact(
+        url, key=_key(f"picture-{run.id}"), description=f"{run.operation} {run.id}: input, controls and output over time"
+    )
+
+
+def _table(place: Workplace, title: str, runs: Sequence[Run]) -> str:
+    done = sum(run.status is RunStatus.COMPLETED for run in runs)
+    lines = [
+        f"# {title}: {done} of {len(runs)} runs completed",
+        "",
+        "| run | prompt | status | seconds | result |",
+        "|---|---|---|---|---|",
+    ]
+    for run in runs[:ROWS_MAX]:
+        prompt = place.store.prompt(run.prompt_id)
+        seconds = f"{run.duration_s:.1f}" if run.duration_s is not None else ""
+        cells = [f"`{run.id}`", prompt.name or prompt.text[:60], run.status.value, seconds, _result(place, run)]
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    if len(runs) > ROWS_MAX:
+        lines.append(f"\n{len(runs) - ROWS_MAX} more: `cosmos runs list`")
+    return "\n".join(lines) + "\n\nPreview family: classical video processing, no neural model.\n"
+
+
+def _result(place: Workplace, run: Run) -> str:
+    if run.failure is not None:
+        return f"{run.failure.kind}: {run.failure.message}"
+    if run.outputs.prompt_id is not None:
+        return f"`{run.outputs.prompt_id}` {place.store.prompt(run.outputs.prompt_id).text}"
+    return f"`{place.results.absolute(run.outputs.video)}`" if run.outputs.video else ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _key(text: str) -> str:
+    return "".join(character if character.isascii() and character.isalnum() else "-" for character in text.lower()).strip("-")

@@ -1,0 +1,103 @@
+"""Cancelling: what a flow learns of it, and how the runs of a cancelled flow end. See `docs/decisions.md` for the layers."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from uuid import UUID
+
+from prefect import runtime
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import PrefectException
+from typing_extensions import Self
+
+from cosmos_ops import execution
+from cosmos_ops.job import Job
+from cosmos_ops.operations import find_operation
+from cosmos_ops.runs import RunStatus
+from cosmos_ops.store import RunFilter
+from cosmos_ops.workplace import Follower, Workplace, bring_home, record
+
+POLL_S = 5.0
+PAGE = 500
+
+
+class Cancellation:
+    """Wraps the body of a flow, on its main thread; knows whether somebody cancelled the flow run.
+
+    A supervised flow run gets an exception that is no `Exception`; one that runs in its caller's process gets nothing,
+    so a thread asks the server every few seconds.
+    """
+
+    def __init__(self, place: Workplace, flow_run_id: str) -> None:
+        self._place = place
+        self._flow_run_id = flow_run_id
+        self._cancelled = threading.Event()
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="cancellation", daemon=True)
+
+    def is_cancelled(self) -> bool:
+        """Whether to stop."""
+        return self._cancelled.is_set()
+
+    def __enter__(self) -> Self:
+        self._watcher.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        # A shutdown leaves the containers to be adopted; only a cancellation, or Ctrl-C, stops them.
+        is_signal = kind is not None and not issubclass(kind, Exception)
+        if is_signal and (kind is KeyboardInterrupt or is_cancelling(self._flow_run_id)):
+            self._cancelled.set()
+        self._over.set()
+        if self.is_cancelled():
+            cancel_runs(self._place, self._flow_run_id)
+
+    def _watch(self) -> None:
+        while not self._over.wait(POLL_S):
+            if is_cancelling(self._flow_run_id):
+                self._cancelled.set()
+                return
+
+
+def is_cancelling(flow_run_id: str) -> bool:
+    """Whether the flow run is being cancelled; a server that does not answer cancels nothing."""
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(UUID(flow_run_id)).state
+    except (PrefectException, OSError, RuntimeError):
+        return False
+    return state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED)
+
+
+def cancel_runs(place: Workplace, flow_run_id: str) -> None:
+    """Stop the containers of a flow run, keep what is complete and all logs, and end all else as cancelled."""
+    mine = place.store.runs(RunFilter(flow_run_id=flow_run_id, status=(RunStatus.QUEUED, RunStatus.RUNNING)), limit=PAGE)
+    job_ids = {run.job_id for run in mine}
+    for found in place.store.open_jobs():
+        if found.job.id in job_ids:
+            _stop(place, found.job)
+    for run in mine:
+        place.store.finish(run.id, RunStatus.CANCELLED)
+
+
+def _stop(place: Workplace, job: Job) -> None:
+    if not place.host.find({"cosmos.job": job.id}):
+        place.host.remove_folder(job.host_folder)
+        place.store.end_job(job.id)
+        return
+    always: Callable[[], bool] = lambda: True  # noqa: E731
+    follower = Follower(place, job, on_line=lambda _: None, on_event=lambda _: None, is_cancelled=always)
+    computation = follower.follow({})
+    outcomes = execution.judge(job, find_operation(job.operation, job.family), place.host, computation)
+    record(place, job, outcomes, bring_home(place, job, outcomes))
+
+
+def this_flow_run() -> str:
+    """The id of the flow run that we are in."""
+    return str(runtime.flow_run.id)
+
+
+def root_flow_run() -> str:
+    """The id of the outermost flow run that we are in; stays the same when Prefect runs it again."""
+    return str(runtime.flow_run.root_flow_run_id or runtime.flow_run.id)

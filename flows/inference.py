@@ -1,0 +1,35 @@
+"""Inference: prompts with their control videos become videos; runs that can share a loaded model share one container."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.cancellation import root_flow_run
+from flows.naming import flow_run_name
+from flows.prompts import make_requests
+from flows.requests import DEMO_PROMPTS, Family, InferenceSettings, PromptRequest
+from flows.stage import conclude, stage
+
+
+@flow(name="inference", flow_run_name=flow_run_name)
+def inference(
+    prompts: list[PromptRequest] = DEMO_PROMPTS,
+    family: Family = "preview",
+    settings: InferenceSettings = InferenceSettings(),  # noqa: B008
+    host: str = "auto",
+) -> list[str] | State[Any]:
+    """Make videos from prompts and control videos.
+
+    Args:
+        prompts: The prompts with their input videos.
+        family: The family of models that does the work.
+        settings: What to ask of each family; only the card of the chosen one counts.
+        host: Name of a host block, or auto for one that is healthy.
+    """
+    with stage("inference", family, host) as work:
+        requests = make_requests(
+            prompts, work.place.store, key=root_flow_run(), operation="inference", family=family, settings=settings
+        )
+        runs = work.carry_out(requests)
+        return conclude(work.place, "inference", runs)

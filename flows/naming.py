@@ -1,0 +1,26 @@
+"""The names of flow runs: they say what the flow run works on."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import runtime
+
+NAMES_MAX = 2
+NAME_LENGTH_MAX = 40
+
+
+def flow_run_name() -> str:
+    """Such as `inference: misty canyon, neon street and 4 more`, from the parameters of the flow run."""
+    given = runtime.flow_run.parameters
+    names = [_name(prompt) for prompt in given.get("prompts") or []] or [
+        Path(str(source)).name for source in given.get("sources") or []
+    ]
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return f"{runtime.flow_run.flow_name}: {', '.join(names[:NAMES_MAX]) or 'latest'}{more}"
+
+
+def _name(prompt: Any) -> str:
+    # Before Prefect has validated them, the parameters are what the API sent.
+    given = prompt if isinstance(prompt, dict) else prompt.model_dump()
+    name = given.get("name") or " ".join(str(given.get("text", "")).split()[:5]) or given.get("prompt_id") or "prompt"
+    return " ".join(str(name).split())[:NAME_LENGTH_MAX]

@@ -1,0 +1,91 @@
+"""The pipeline: enhance -> regroup -> inference -> regroup -> upscale over a list of prompts; any stage can be left out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from cosmos_ops.errors import InputError
+from cosmos_ops.runs import Run, RunStatus
+from cosmos_ops.workplace import Workplace
+from flows.cancellation import root_flow_run
+from flows.enhance import enhance as enhance_flow
+from flows.inference import inference as inference_flow
+from flows.naming import flow_run_name
+from flows.requests import (
+    DEMO_PROMPTS,
+    STAGES,
+    EnhanceSettings,
+    Family,
+    InferenceSettings,
+    PromptRequest,
+    Stage,
+    UpscaleSettings,
+)
+from flows.stage import attempts, conclude, request_key, runs_of
+from flows.upscale import upscale as upscale_flow
+from flows.workplace import workplace
+
+
+@flow(name="pipeline", flow_run_name=flow_run_name)
+def pipeline(
+    prompts: list[PromptRequest] = DEMO_PROMPTS,
+    stages: list[Stage] = list(STAGES),  # noqa: B006
+    family: Family = "preview",
+    enhance: EnhanceSettings = EnhanceSettings(),  # noqa: B008
+    inference: InferenceSettings = InferenceSettings(),  # noqa: B008
+    upscale: UpscaleSettings = UpscaleSettings(),  # noqa: B008
+    host: str = "auto",
+) -> list[str] | State[Any]:
+    """Make videos from prompts: enhance the text, run inference, upscale the result.
+
+    Args:
+        prompts: The prompts with their input videos; the built-in demo if you leave them as they are.
+        stages: The stages to run, in the order enhance, inference, upscale.
+        family: The family of models that does the work.
+        enhance: Settings of prompt enhancement.
+        inference: Settings of inference; a prompt may have its own.
+        upscale: Settings of upscaling.
+        host: Name of a host block, or auto for one that is healthy.
+    """
+    if not stages:
+        raise InputError("there is no stage to run; choose at least one of enhance, inference and upscale")
+    with workplace(host) as place:
+        runs: list[Run] = []
+        wanted = prompts
+        if "enhance" in stages:
+            state = enhance_flow(prompts, family=family, settings=enhance, host=host, return_state=True)
+            runs, wanted = _made(place, state), _enhanced(place, prompts)
+        if "inference" in stages and wanted:
+            state = inference_flow(wanted, family=family, settings=inference, host=host, return_state=True)
+            runs = [*runs, *_made(place, state)]
+        if "upscale" in stages and (sources := _videos(runs, wanted, stages)):
+            state = upscale_flow(sources, family=family, settings=upscale, host=host, return_state=True)
+            runs = [*runs, *_made(place, state)]
+        return conclude(place, "pipeline", runs)
+
+
+def _made(place: Workplace, state: State[Any]) -> list[Run]:
+    """The runs of a stage; a stage that could not begin at all ends the pipeline with its error."""
+    runs = runs_of(place, str(state.state_details.flow_run_id))
+    if not runs:
+        state.result()
+    return runs
+
+
+def _enhanced(place: Workplace, prompts: Sequence[PromptRequest]) -> list[PromptRequest]:
+    """The enhanced prompts with the settings of their originals; those that failed are left out."""
+    enhanced = []
+    for index, prompt in enumerate(prompts):
+        runs = attempts(place.store, request_key(root_flow_run(), "enhance", prompt.prompt_id or index))
+        if runs and runs[-1].outputs.prompt_id is not None:
+            enhanced.append(PromptRequest(prompt_id=runs[-1].outputs.prompt_id, inference=prompt.inference))
+    return enhanced
+
+
+def _videos(runs: Sequence[Run], prompts: Sequence[PromptRequest], stages: Sequence[Stage]) -> list[str]:
+    """What is upscaled: the videos of inference, or the input videos where inference is left out."""
+    if "inference" in stages:
+        return [run.id for run in runs if run.operation == "inference" and run.status is RunStatus.COMPLETED]
+    return [prompt.input for prompt in prompts if prompt.input]

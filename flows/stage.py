@@ -1,0 +1,232 @@
+"""One stage, whatever its operation: record the runs, regroup them, carry out the batches, tell how it went."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
+
+from cosmos_ops.errors import CosmosError, InputError, RunsFailedError
+from cosmos_ops.intake import check_request, sample_of
+from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome, host_folder
+from cosmos_ops.names import new_id
+from cosmos_ops.operations import find_operation
+from cosmos_ops.params import Params
+from cosmos_ops.planning.batches import Batch
+from cosmos_ops.runs import Prompt, Run, RunFailure, RunStatus
+from cosmos_ops.store import RunFilter, Store
+from cosmos_ops.workplace import LEASE_S, Workplace
+from flows import artifacts, tasks
+from flows.cancellation import Cancellation, this_flow_run
+from flows.observer import current_observer
+from flows.workplace import workplace
+
+ATTEMPTS_MAX = 2
+"""How often a run is carried out whose failure says that a retry can help."""
+NAMES_IN_TITLE = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for one run, before it is recorded."""
+
+    key: str
+    prompt: Prompt
+    params: Params
+    parent_id: str | None = None
+    problem: InputError | None = None
+    """Found while the request was read; the run is recorded as failed with it."""
+
+
+@dataclass
+class Stage:
+    """A stage of one flow run."""
+
+    operation: str
+    family: str
+    place: Workplace
+    cancellation: Cancellation
+    _attempts: dict[str, int] = field(default_factory=dict)
+
+    def carry_out(self, requests: Sequence[Request]) -> list[Run]:
+        """Record all requests as runs and bring every one to its final status; what fails leaves its neighbours alone."""
+        recorded = [self._record(request) for request in requests]
+        for job in self._jobs_left_open(recorded):
+            self._carry_out_job(job, [run for run in recorded if run.job_id == job.id])
+        while queued := self._still_queued(recorded):
+            if self.cancellation.is_cancelled():
+                break
+            for batch in tasks.regroup(queued, title_of(self.place, queued)):
+                self._carry_out_batch(batch)
+        for run in self._still_queued(recorded):
+            self.place.store.finish(run.id, RunStatus.CANCELLED)
+        return [self.place.store.run(run.id) for run in recorded]
+
+    def _record(self, request: Request) -> Run:
+        """The run of a request; one that was made before is taken up again, unless it failed then."""
+        earlier = attempts(self.place.store, request.key)
+        if earlier and (not earlier[-1].status.is_final or earlier[-1].status is RunStatus.COMPLETED):
+            return earlier[-1]
+        prompt = self.place.store.add_prompt(request.prompt)
+        run = self.place.store.add_run(self._new_run(request, prompt, _numbered(request.key, len(earlier) + 1)))
+        problem = request.problem or self._problem(run, request.prompt)
+        if problem is not None:
+            self.place.store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(problem))
+            run = self.place.store.run(run.id)
+            current_observer().ended(run)
+            get_run_logger().error("Run %s failed: %s", run.id, problem)
+        return run
+
+    def _new_run(self, request: Request, prompt: Prompt, key: str) -> Run:
+        return Run(
+            prompt_id=prompt.id,
+            operation=self.operation,
+            family=self.family,
+            params=request.params,
+            request_key=key,
+            parent_id=request.parent_id,
+            flow_run_id=this_flow_run(),
+            owner=self.place.owner,
+        )
+
+    def _problem(self, run: Run, prompt: Prompt) -> InputError | None:
+        try:
+            check_request(find_operation(self.operation, self.family), run.params, prompt.text, self.place.videos_of(run))
+        except InputError as error:
+            return error
+        return None
+
+    def _jobs_left_open(self, runs: Sequence[Run]) -> Iterator[Job]:
+        """Jobs of an earlier process of this flow run; their containers are attached to, never started twice."""
+        wanted = {run.job_id for run in runs if run.status is RunStatus.RUNNING}
+        for found in self.place.store.open_jobs():
+            owner, job_id = found.owner, found.job.id
+            if job_id in wanted and self.place.store.take_over(job_id, from_owner=owner, owner=self.place.owner, lease_s=LEASE_S):
+                yield found.job
+
+    def _still_queued(self, runs: Sequence[Run]) -> list[Run]:
+        now = [self.place.store.run(run.id) for run in runs]
+        return [run for run in now if run.status is RunStatus.QUEUED]
+
+    def _carry_out_batch(self, batch: Batch) -> None:
+        if self.cancellation.is_cancelled():
+            return
+        operation = find_operation(self.operation, self.family)
+        samples = []
+        for run in batch.runs:
+            prompt, videos = self.place.store.prompt(run.prompt_id), self.place.videos_of(run)
+            try:
+                samples.append(sample_of(operation, run, prompt, videos))
+            except OSError as error:
+                failure = RunFailure.of(InputError(f"{error.filename} cannot be read: {error.strerror}"))
+                self.place.store.finish(run.id, RunStatus.FAILED, failure=failure)
+        if not samples:
+            return
+        job_id = new_id("jb")
+        job = operation.build_job(job_id, samples, self.place.host.paths(host_folder(job_id)))
+        if self.place.store.open_job(job, host=self.place.host.name, owner=self.place.owner, lease_s=LEASE_S):
+            self._carry_out_job(job, [sample.run for sample in samples])
+
+    def _carry_out_job(self, job: Job, runs: Sequence[Run]) -> None:
+        title = title_of(self.place, runs)
+        work = tasks.Work(self.place, job, self.cancellation, title)
+        try:
+            tasks.stage_in(work, title)
+            computation = tasks.compute(work, title)
+            outcomes, home = tasks.stage_out(work, computation, title)
+            outcomes = self._tried_again(outcomes)
+            tasks.record(work, outcomes, home, title)
+        except CosmosError as error:
+            self._fail(job, error)
+
+    def _tried_again(self, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+        """Failures that a retry can help become "not run", so that they go back to the queue, a bounded number of times."""
+        result = dict(outcomes)
+        for run_id, outcome in outcomes.items():
+            if isinstance(outcome, NotCompleted) and outcome.error.retry_helps:
+                self._attempts[run_id] = self._attempts.get(run_id, 1) + 1
+                if self._attempts[run_id] <= ATTEMPTS_MAX:
+                    result[run_id] = NotRun()
+        return result
+
+    def _fail(self, job: Job, error: CosmosError) -> None:
+        """The whole job failed, retries included: its runs fail with the reason, other batches go on."""
+        get_run_logger().error("Job %s failed: %s", job.id, error)
+        for item in job.items:
+            self.place.store.finish(item.run_id, RunStatus.FAILED, failure=RunFailure.of(error), job_id=job.id)
+            current_observer().ended(self.place.store.run(item.run_id))
+        self.place.store.end_job(job.id)
+
+
+@contextmanager
+def stage(operation: str, family: str, host: str) -> Iterator[Stage]:
+    """Open a stage of the flow run that we are in; a cancellation inside ends its runs as cancelled."""
+    find_operation(operation, family)
+    with workplace(host) as place, Cancellation(place, this_flow_run()) as cancellation:
+        yield Stage(operation, family, place, cancellation)
+
+
+def conclude(place: Workplace, title: str, runs: Sequence[Run]) -> list[str] | State[Any]:
+    """Show the results and end the flow: completed with the ids of the runs, cancelled, or failed naming the culprits.
+
+    Raises:
+        RunsFailedError: Some run did not complete.
+    """
+    artifacts.show_results(place, title, runs)
+    culprits = [run for run in runs if run.status not in (RunStatus.COMPLETED, RunStatus.CANCELLED)]
+    if culprits:
+        names = "; ".join(f"{run.operation} {run.id} {_named(place, run)} {run.status.value}: {_why(run)}" for run in culprits)
+        raise RunsFailedError(f"{len(culprits)} of {len(runs)} runs did not complete: {names}")
+    if any(run.status is RunStatus.CANCELLED for run in runs):
+        return Cancelled(message=f"{title}: cancelled")
+    return [run.id for run in runs]
+
+
+def request_key(flow_run_id: str, operation: str, request: str | int, number: int = 0) -> str:
+    """The key of a request in a flow run: equal when Prefect runs the flow run again, so that no run is made twice."""
+    return f"{flow_run_id}/{operation}/{request}/{number}"
+
+
+def attempts(store: Store, key: str) -> list[Run]:
+    """The runs that a request has made: one, and one more for each time that the flow run was run again after a failure."""
+    runs: list[Run] = []
+    while (run := store.run_by_key(_numbered(key, len(runs) + 1))) is not None:
+        runs.append(run)
+    return runs
+
+
+def runs_of(place: Workplace, flow_run_id: str) -> list[Run]:
+    """The runs that a flow run made, in the order in which it made them; of several attempts the last one."""
+    runs: list[Run] = []
+    while page := place.store.runs(RunFilter(flow_run_id=flow_run_id), limit=500, before=runs[-1].id if runs else None):
+        runs += page
+    return list({run.request_key.partition("#")[0]: run for run in reversed(runs)}.values())
+
+
+def title_of(place: Workplace, runs: Sequence[Run]) -> str:
+    """What task runs and artifacts call these runs: the first names, and how many more there are."""
+    names = list(dict.fromkeys(_named(place, run) for run in runs))
+    more = len(names) - NAMES_IN_TITLE
+    return (
+        ", ".join(names[:NAMES_IN_TITLE])
+        + (f" and {more} more" if more > 0 else "")
+        + (f" ({len(runs)} runs)" if len(runs) > 1 else "")
+    )
+
+
+def _named(place: Workplace, run: Run) -> str:
+    prompt = place.store.prompt(run.prompt_id)
+    name = prompt.name or " ".join(prompt.text.split()[:5]) or Path(str(prompt.inputs.get("video", run.id))).name
+    return f"'{' '.join(name.split())[:40]}'"
+
+
+def _why(run: Run) -> str:
+    return run.failure.message if run.failure else "no reason was recorded"
+
+
+def _numbered(key: str, number: int) -> str:
+    return key if number == 1 else f"{key}#{number}"

@@ -1,0 +1,56 @@
+"""Upscale: the videos of earlier runs, or any video files, become larger."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from cosmos_ops.errors import InputError
+from cosmos_ops.intake import find_videos
+from cosmos_ops.runs import Prompt, RunStatus
+from cosmos_ops.store import RunFilter, Store
+from flows.cancellation import root_flow_run
+from flows.naming import flow_run_name
+from flows.requests import Family, StageSettings, UpscaleSettings
+from flows.stage import Request, conclude, request_key, stage
+
+
+@flow(name="upscale", flow_run_name=flow_run_name)
+def upscale(
+    sources: list[str] = [],  # noqa: B006
+    family: Family = "preview",
+    settings: UpscaleSettings = UpscaleSettings(),  # noqa: B008
+    host: str = "auto",
+) -> list[str] | State[Any]:
+    """Upscale videos.
+
+    Args:
+        sources: Ids of completed runs (rs_...), or paths of video files; none for the latest completed inference run.
+        family: The family of models that does the work.
+        settings: What to ask of each family; only the card of the chosen one counts.
+        host: Name of a host block, or auto for one that is healthy.
+    """
+    with stage("upscale", family, host) as work:
+        chosen = sources or [_latest(work.place.store)]
+        requests = [_request(source, work.place.store, family, settings) for source in chosen]
+        return conclude(work.place, "upscale", work.carry_out(requests))
+
+
+def _latest(store: Store) -> str:
+    runs = store.runs(RunFilter(operation="inference", status=(RunStatus.COMPLETED,)), limit=1)
+    if not runs:
+        raise InputError("there is no completed inference run to upscale; name a run or a video file in `sources`")
+    return runs[0].id
+
+
+def _request(source: str, store: Store, family: str, settings: StageSettings) -> Request:
+    params = settings.params("upscale", family)
+    key = request_key(root_flow_run(), "upscale", source)
+    if not source.startswith("rs_"):
+        return Request(key, Prompt(text="", name=Path(source).stem[:200], inputs=find_videos(Path(source))), params)
+    parent = store.run(source)
+    problem = None
+    if parent.outputs.video is None:
+        problem = InputError(f"run {source} ({parent.operation}, {parent.status.value}) left no video to upscale")
+    return Request(key, store.prompt(parent.prompt_id), params, parent_id=parent.id, problem=problem)

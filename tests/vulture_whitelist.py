@@ -1,0 +1,27 @@
+"""Names that vulture takes for unused, because a library reads them; each group says which."""
+# ruff: noqa: B018, F821
+# mypy: ignore-errors
+
+_.thread_type  # PyAV and FFmpeg read what is set on codecs and frames
+_.thread_count
+_.color_primaries
+_.color_trc
+_.colorspace
+_.color_range
+_.sample_rate
+
+_.isolation_level  # sqlite3 reads it from a connection
+
+_.impl  # SQLAlchemy reads these of types and of the declarative base
+_.cache_ok
+_.process_bind_param
+_.process_result_value
+_.type_annotation_map
+
+_.down_revision  # Alembic reads it of a migration
+
+_.vis_weight  # parameters of runs, read by their names
+_.edge_weight
+_.depth_weight
+_.seg_weight
+_.max_frames

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import click
 from rich.console import Console
@@ -92,13 +93,13 @@ def _run_pipeline(demo: Demo, text: str, console: Console, reconciled: Reconcile
     from deployments.up import close_flow_runs
     from flows.observer import observed_by
     from flows.pipeline import pipeline
-    from flows.requests import PromptRequest, settings_model
+    from flows.requests import InferenceSettings, PromptRequest
 
-    settings = settings_model("inference").model_validate({FAMILY: demo.params})
+    settings = InferenceSettings.model_validate({FAMILY: demo.params})
     name = demo.name if demo.name is not None else (Path(demo.input_path).stem if demo.input_path else DEMO_NAME)
     request = PromptRequest(text=text, negative_text=demo.negative_text, input=demo.input_path, name=name)
     with LiveProgress(console) as progress, observed_by(progress):
-        state: State[object] = pipeline([request], family=FAMILY, inference=settings, return_state=True)
+        state = cast(State[object], pipeline([request], family=FAMILY, inference=settings, return_state=True))
     with get_client(sync_client=True) as client:
         close_flow_runs(client, reconciled.flow_run_ids)
     failure = None if state.is_completed() else RunsFailedError(state.message or "the pipeline did not complete")

@@ -38,10 +38,10 @@ def given_params(params: type[Params], options: Mapping[str, Any]) -> Params:
     return params.read({name: value for name, value in options.items() if name in params.model_fields and value is not None})
 
 
-def _type(field: FieldInfo) -> click.ParamType | type:
+def _type(field: FieldInfo) -> Any:
     if get_origin(field.annotation) is Literal:
         return click.Choice([str(choice) for choice in get_args(field.annotation)])
-    return field.annotation if field.annotation in (int, float, bool) else str
+    return field.annotation
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -1,4 +1,4 @@
-"""A Prefect server of our own: started in the background, found again by its address in the home folder, stopped by process id."""
+"""A Prefect server of our own: started in the background, found again by its address in the home folder, stopped at the end."""
 
 import json
 import os

@@ -7,7 +7,7 @@ from typing import cast
 from prefect import serve
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.deployments.runner import RunnerDeployment
 from prefect.states import Cancelled, Crashed, Scheduled
 
@@ -61,12 +61,14 @@ def register_blocks() -> None:
 def take_up_again(say: Callable[[str], None]) -> None:
     """Resume the flow runs of our deployments that were cut off with an earlier server, and close all other unfinished runs."""
     with get_client(sync_client=True) as client, workplace("local") as place:
-        resumed = [run for run in _cut_off(client)]
+        resumed = _cut_off(client)
         for flow_run in resumed:
             is_cancelled = flow_run.state is not None and flow_run.state.type is StateType.CANCELLING
             if is_cancelled:
                 cancel_runs(place, str(flow_run.id))
-            state = Cancelled(message="Cancelled while the server was away.") if is_cancelled else Scheduled(name="AwaitingRetry")
+            state: State[None] = (
+                Cancelled(message="Cancelled while the server was away.") if is_cancelled else Scheduled(name="AwaitingRetry")
+            )
             client.set_flow_run_state(flow_run.id, state, force=True)
         again = {str(flow_run.id) for flow_run in resumed}
         report = reconcile(place, leave=lambda run: root_of(run.request_key) in again)

@@ -9,6 +9,7 @@ CosmosError
 │   └── OutputsFolderError      the outputs folder cannot be written
 ├── HostError                   the machine failed
 │   ├── HostUnreachableError    it does not answer                                  (retry helps)
+│   ├── HostUnhealthyError      it answers, but jobs cannot run there
 │   ├── TransferError           a file arrived damaged or not at all                (retry helps)
 │   └── DiskFullError           no space left on this machine or on the host
 ├── ModelError                  the model process failed
@@ -71,6 +72,10 @@ class HostUnreachableError(HostError):
     """The machine does not answer."""
 
     retry_helps = True
+
+
+class HostUnhealthyError(HostError):
+    """The machine answers, but jobs cannot run there."""
 
 
 class TransferError(HostError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cosmos_ops.errors import TransferError
+from cosmos_ops.errors import HostUnhealthyError, TransferError
 from cosmos_ops.job import Completed, ContainerExit, Event, Job, JobItem, LogLine, Outcome
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.remote.host import Host
@@ -27,9 +27,14 @@ def stage_in(job: Job, host: Host) -> int:
 
     Returns:
         Bytes of inputs sent.
+
+    Raises:
+        HostUnhealthyError: The host cannot run jobs; nothing was sent.
     """
     if host.find({"cosmos.job": job.id}):
         return 0
+    if problems := host.health().problems:
+        raise HostUnhealthyError(f"host {host.name}: {'; '.join(problems)}")
     sent = sum(host.put(file) for file in job.inputs)
     for file in job.files:
         host.write(job.host_folder / file.path, file.text)

@@ -16,6 +16,7 @@ from cosmos_ops.workplace import Workplace
 UPDATE_S = 1.0
 PICTURES_MAX = 8
 """Each picture is stored in Prefect's database; the folder of results has them all."""
+PICTURE_BYTES_MAX = 60_000
 ROWS_MAX = 200
 
 
@@ -51,7 +52,7 @@ def show_results(place: Workplace, title: str, runs: Sequence[Run]) -> None:
 
 def _show_picture(results: ResultsFolder, run: Run) -> None:
     assert run.outputs.contact_sheet is not None
-    picture = jpeg_preview(results.absolute(run.outputs.contact_sheet))
+    picture = jpeg_preview(results.absolute(run.outputs.contact_sheet), bytes_max=PICTURE_BYTES_MAX)
     url = "data:image/jpeg;base64," + base64.b64encode(picture).decode("ascii")
     create_image_artifact(
         url, key=_key(f"picture-{run.id}"), description=f"{run.operation} {run.id}: input, controls and output over time"
@@ -69,10 +70,12 @@ def _table(place: Workplace, title: str, runs: Sequence[Run]) -> str:
     for run in runs[:ROWS_MAX]:
         prompt = place.store.prompt(run.prompt_id)
         seconds = f"{run.duration_s:.1f}" if run.duration_s is not None else ""
-        cells = [f"`{run.id}`", prompt.name or prompt.text[:60], run.status.value, seconds, _result(place, run)]
+        cells = [f"`{run.id}`", run.operation, prompt.name or prompt.text[:60], run.status.value, seconds]
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     if len(runs) > ROWS_MAX:
         lines.append(f"\n{len(runs) - ROWS_MAX} more: `cosmos runs list`")
+    # Paths are long: below the table they wrap, inside it they would be cut.
+    lines += ["", *(f"- `{run.id}` {_cell(_result(place, run))}" for run in runs[:ROWS_MAX])]
     return "\n".join(lines) + "\n\nPreview family: classical video processing, no neural model.\n"
 
 

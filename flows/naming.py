@@ -10,13 +10,18 @@ NAME_LENGTH_MAX = 40
 
 
 def flow_run_name() -> str:
-    """Such as `inference: misty canyon, neon street and 4 more`, from the parameters of the flow run."""
+    """Such as `inference: misty canyon, neon street and 4 more`."""
+    return f"{runtime.flow_run.flow_name}: {work_title()}"
+
+
+def work_title() -> str:
+    """What the flow run works on, from its parameters."""
     given = runtime.flow_run.parameters
     names = [_name(prompt) for prompt in given.get("prompts") or []] or [
         Path(str(source)).name for source in given.get("sources") or []
     ]
     more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
-    return f"{runtime.flow_run.flow_name}: {', '.join(names[:NAMES_MAX]) or 'latest'}{more}"
+    return ", ".join(names[:NAMES_MAX]) + more or "latest"
 
 
 def _name(prompt: Any) -> str:

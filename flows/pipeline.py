@@ -12,7 +12,7 @@ from cosmos_ops.workplace import Workplace
 from flows.cancellation import root_flow_run
 from flows.enhance import enhance as enhance_flow
 from flows.inference import inference as inference_flow
-from flows.naming import flow_run_name
+from flows.naming import flow_run_name, work_title
 from flows.requests import (
     DEMO_PROMPTS,
     STAGES,
@@ -52,16 +52,23 @@ def pipeline(
     if not stages:
         raise InputError("there is no stage to run; choose at least one of enhance, inference and upscale")
     with workplace(host) as place:
+        title = work_title()
         runs: list[Run] = []
         wanted = prompts
         if "enhance" in stages:
-            state = enhance_flow(prompts, family=family, settings=enhance, host=host, return_state=True)
+            state = enhance_flow.with_options(flow_run_name=f"enhance: {title}")(
+                prompts, family=family, settings=enhance, host=host, return_state=True
+            )
             runs, wanted = _made(place, state), _enhanced(place, prompts)
         if "inference" in stages and wanted:
-            state = inference_flow(wanted, family=family, settings=inference, host=host, return_state=True)
+            state = inference_flow.with_options(flow_run_name=f"inference: {title}")(
+                wanted, family=family, settings=inference, host=host, return_state=True
+            )
             runs = [*runs, *_made(place, state)]
         if "upscale" in stages and (sources := _videos(runs, wanted, stages)):
-            state = upscale_flow(sources, family=family, settings=upscale, host=host, return_state=True)
+            state = upscale_flow.with_options(flow_run_name=f"upscale: {title}")(
+                sources, family=family, settings=upscale, host=host, return_state=True
+            )
             runs = [*runs, *_made(place, state)]
         return conclude(place, "pipeline", runs)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from cosmos_ops.operations import FAMILIES, OPERATIONS, find_operation
 from cosmos_ops.params import Params
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     class UpscaleSettings(StageSettings): ...  # noqa: D101
 
 else:
-    Family = Literal[FAMILIES]
+    # Prefect's form makes a choice of `enum`; a Literal of one value would be a constant that nobody can change.
+    Family = Annotated[Literal[FAMILIES], WithJsonSchema({"type": "string", "enum": list(FAMILIES)})]
     EnhanceSettings = settings_model("enhance")
     InferenceSettings = settings_model("inference")
     UpscaleSettings = settings_model("upscale")

@@ -25,3 +25,5 @@ _.edge_weight
 _.depth_weight
 _.seg_weight
 _.max_frames
+
+_.thumbnail  # read by its name when outputs are listed

@@ -39,7 +39,8 @@ def average_fps(stream: VideoStream) -> Fraction:
 
 def time_base(stream: VideoStream) -> Fraction:
     """Seconds per tick of the time stamps."""
-    return Fraction(stream.time_base) if stream.time_base else Fraction(1, 90_000)
+    base = stream.time_base
+    return Fraction(base.numerator, base.denominator) if base else Fraction(1, 90_000)
 
 
 def breaks_off(path: Path, frame_count: int) -> VideoUnreadableError:

@@ -22,7 +22,6 @@ class ContainerState:
 class Health:
     """What a look at the host found."""
 
-    disk_free_bytes: int
     problems: tuple[str, ...]
     """Each a sentence that says what to do; empty if jobs can run."""
 
@@ -94,9 +93,6 @@ class Host(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove an ended container with its log; one that is not there is no error."""
-
-    def gpus(self) -> tuple[str, ...]:
-        """Names of the GPUs, one for each; none on a host without."""
 
     def health(self) -> Health:
         """Look whether jobs can run."""

@@ -139,15 +139,11 @@ class LocalHost:
         if folder.exists() and not supervisor.is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def gpus(self) -> tuple[str, ...]:
-        """None: plain processes compute on the CPU."""
-        return ()
-
     def health(self) -> Health:
         """Look at the free disk space."""
         free = shutil.disk_usage(self._workspace).free
         low = f"only {free / 1e6:.0f} MB are free under {self._workspace}; make room" if free < DISK_FREE_MIN_BYTES else None
-        return Health(disk_free_bytes=free, problems=(low,) if low else ())
+        return Health(problems=(low,) if low else ())
 
     def close(self) -> None:
         """Nothing to let go of; the processes go on."""

@@ -56,6 +56,12 @@ class ResultsFolder:
         """The log of a job while it is followed; every run of it gets a copy."""
         return self.root / ".staging" / f"{job_id}.log"
 
+    def keep_log(self, run_id: str, job_id: str) -> None:
+        """Keep the log of a job in which a run did not get through; it goes to the run's folder with its results."""
+        folder = self.root / ".staging" / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.job_log(job_id), folder / f"earlier-{job_id}.log")
+
     def absolute(self, path: PurePosixPath) -> Path:
         """A recorded path as a path of this machine."""
         return self.root / path
@@ -76,18 +82,36 @@ def gather(
     """
     staging = results.staging_folder(run)
     final = results.run_folder(run, root_prompt)
-    if not final.exists():
+    if _job_of(final) != job.id:
         staging.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(results.job_log(job.id), staging / LOG_NAME)
         _write_spec(staging / SPEC_NAME, job, run)
         if "video" in files:
             _draw(staging, files, inputs)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            staging.rename(final)
-        except OSError as error:
-            raise DiskFullError(f"{final} cannot be written: {error.strerror}") from error
+        _put_in_place(staging, final)
+    shutil.rmtree(staging, ignore_errors=True)
     return _outputs(final.relative_to(results.root), {path.name for path in final.iterdir()})
+
+
+def _job_of(folder: Path) -> str | None:
+    """The job whose results a folder holds; none if there are none yet."""
+    try:
+        return str(json.loads((folder / SPEC_NAME).read_text(encoding="utf-8"))["job"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _put_in_place(staging: Path, final: Path) -> None:
+    """One rename; what an earlier job left there makes room first."""
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists():
+            earlier = staging.with_name(f"{staging.name}.earlier")
+            final.rename(earlier)
+            shutil.rmtree(earlier, ignore_errors=True)
+        staging.rename(final)
+    except OSError as error:
+        raise DiskFullError(f"{final} cannot be written: {error.strerror}") from error
 
 
 def _outputs(folder: Path, names: set[str]) -> RunOutputs:

@@ -95,6 +95,7 @@ def bring_home(place: Workplace, job: Job, outcomes: Mapping[str, Outcome]) -> d
     for item in job.items:
         outcome = outcomes[item.run_id]
         if isinstance(outcome, NotRun):
+            place.results.keep_log(item.run_id, job.id)
             continue
         try:
             run = place.store.run(item.run_id)

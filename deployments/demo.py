@@ -20,9 +20,9 @@ from cosmos_ops.upkeep import Reconciled, reconcile
 from cosmos_ops.workplace import Workplace
 from deployments.environment import use_own_prefect
 from deployments.server import running_server
+from flows.requests import DEMO_TEXT, InferenceSettings, PromptRequest
 
 FAMILY = "preview"
-DEMO_TEXT = "A drive through a city at golden hour, long shadows, light mist between the towers"
 DEMO_NAME = "demo city"
 
 
@@ -93,7 +93,6 @@ def _run_pipeline(demo: Demo, text: str, console: Console, reconciled: Reconcile
     from deployments.up import close_flow_runs
     from flows.observer import observed_by
     from flows.pipeline import pipeline
-    from flows.requests import InferenceSettings, PromptRequest
 
     settings = InferenceSettings.model_validate({FAMILY: demo.params})
     name = demo.name if demo.name is not None else (Path(demo.input_path).stem if demo.input_path else DEMO_NAME)

@@ -12,12 +12,13 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.states import Cancelled, Crashed, Scheduled
 
 from blocks import GPUHost, RunStore
+from cosmos_ops.errors import InputError
 from cosmos_ops.runs import RunStatus
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import RunFilter
 from cosmos_ops.upkeep import reconcile
 from deployments.catalog import FLOWS, NAME, TAGS
-from deployments.server import own_server
+from deployments.server import is_healthy, own_server
 from flows.cancellation import cancel_runs
 from flows.workplace import workplace
 
@@ -26,12 +27,18 @@ FLOW_RUNS_MAX = 8
 
 
 def up(settings: Settings, *, api_url: str | None, port: int, say: Callable[[str], None]) -> None:
-    """Serve all deployments until Ctrl-C, on the server of that address or on one of our own."""
+    """Serve all deployments until Ctrl-C, on the server of that address or on one of our own.
+
+    Raises:
+        InputError: No server answers at the address, or one has our port already.
+    """
     with ExitStack() as stack:
         is_own = api_url is None
         if api_url is None:
             say("Starting the Prefect server ...")
             api_url = stack.enter_context(own_server(settings, port))
+        elif not is_healthy(api_url):
+            raise InputError(f"no Prefect server answers at PREFECT_API_URL={api_url}; start it, or unset the variable")
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
         stack.enter_context(temporary_settings({PREFECT_API_URL: api_url}))

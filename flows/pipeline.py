@@ -52,7 +52,8 @@ def pipeline(
     if not stages:
         raise InputError("there is no stage to run; choose at least one of enhance, inference and upscale")
     with workplace(host) as place:
-        title = work_title()
+        # Prefect fills in braces of a name; those of ours are meant.
+        title = work_title().replace("{", "{{").replace("}", "}}")
         runs: list[Run] = []
         wanted = prompts
         if "enhance" in stages:

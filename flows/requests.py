@@ -96,4 +96,4 @@ class PromptRequest(BaseModel):
     ] = []
 
 
-DEMO_PROMPTS = [PromptRequest(text=DEMO_TEXT, name="demo city")]
+DEMO_PROMPTS = [PromptRequest(text=DEMO_TEXT)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Stage:
     family: str
     place: Workplace
     cancellation: Cancellation
-    _attempts: dict[str, int] = field(default_factory=dict)
+    _failed_jobs: dict[str, set[str]] = field(default_factory=dict)
 
     def carry_out(self, requests: Sequence[Request]) -> list[Run]:
         """Record all requests as runs and bring every one to its final status; what fails leaves its neighbours alone."""
@@ -133,25 +134,26 @@ class Stage:
 
     def _carry_out_job(self, job: Job, runs: Sequence[Run]) -> None:
         title = title_of(self.place, runs)
-        work = tasks.Work(self.place, job, self.cancellation, title)
+        work = tasks.Work(self.place, job, self.cancellation, partial(self._tried_again, job.id))
         try:
             tasks.stage_in(work, title)
             computation = tasks.compute(work, title)
             outcomes, home = tasks.stage_out(work, computation, title)
-            outcomes = self._tried_again(outcomes)
             tasks.record(work, outcomes, home, title)
         except CosmosError as error:
             self._fail(job, error)
 
-    def _tried_again(self, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    def _tried_again(self, job_id: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
         """Failures that a retry can help become "not run", so that they go back to the queue, a bounded number of times."""
-        result = dict(outcomes)
+        settled = dict(outcomes)
         for run_id, outcome in outcomes.items():
             if isinstance(outcome, NotCompleted) and outcome.error.retry_helps:
-                self._attempts[run_id] = self._attempts.get(run_id, 1) + 1
-                if self._attempts[run_id] <= ATTEMPTS_MAX:
-                    result[run_id] = NotRun()
-        return result
+                failed = self._failed_jobs.setdefault(run_id, set())
+                failed.add(job_id)
+                if len(failed) < ATTEMPTS_MAX:
+                    get_run_logger().warning("Run %s is tried again: %s", run_id, outcome.error)
+                    settled[run_id] = NotRun()
+        return settled
 
     def _fail(self, job: Job, error: CosmosError) -> None:
         """The whole job failed, retries included: its runs fail with the reason, other batches go on."""

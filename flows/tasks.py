@@ -1,7 +1,7 @@
 """The tasks that all stages share: regroup, stage in, compute, stage out, record; and which errors are tried again."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +29,13 @@ LEVELS: Mapping[str, int] = {"ERROR": logging.ERROR, "CRITICAL": logging.ERROR, 
 
 @dataclass(frozen=True)
 class Work:
-    """A job on its way, and where it is carried out. Prefect shows `title` in the names of task runs."""
+    """A job on its way, and where it is carried out."""
 
     place: Workplace
     job: Job
     cancellation: Cancellation
-    title: str
+    settle: Callable[[Mapping[str, Outcome]], dict[str, Outcome]]
+    """What the stage makes of the outcomes: a run that is to be tried again becomes "not run"."""
 
 
 def a_retry_helps(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -115,7 +116,7 @@ def stage_out(
 ) -> tuple[dict[str, Outcome], dict[str, RunOutputs | CosmosError]]:
     """Judge every run by its completion marker, and bring home what it left; the log in every case."""
     operation = find_operation(work.job.operation, work.job.family)
-    outcomes = execution.judge(work.job, operation, work.place.host, computation)
+    outcomes = work.settle(execution.judge(work.job, operation, work.place.host, computation))
     return outcomes, workplace.bring_home(work.place, work.job, outcomes)
 
 

@@ -99,6 +99,7 @@ def _settings(sample: Sample, flags: Flags) -> Settings:
         look=look_of(found_effects(sample.prompt, spec["negative_prompt"])),
         weights={name: control.weight for name, control in sample.controls.items()},
         guidance=spec["guidance"],
+        grain=spec["grain"],
         seed=spec["seed"],
         smoothing_passes=flags.smoothing_passes,
     )

@@ -26,6 +26,8 @@ class Settings:
     """Weight of each active control, above 0."""
     guidance: float
     """0 leaves the look out, 10 applies it fully."""
+    grain: float
+    """Multiple of the look's film grain."""
     seed: int
     smoothing_passes: int
 
@@ -40,6 +42,7 @@ class Renderer:
 
     def __init__(self, settings: Settings, height_px: int, width_px: int) -> None:
         self._settings, self._look, self._strength = settings, settings.look, settings.strength
+        self._grain = settings.look.grain * settings.grain
         self._rng = np.random.default_rng(settings.seed)
         self._size = (height_px, width_px)
         self._rise = np.linspace(0, 1, height_px, dtype=np.float32)[:, None]
@@ -253,7 +256,7 @@ class Renderer:
             picture = picture + np.float32(min(1.0, 1.35 * look.monochrome * strength)) * (grey - picture)
         top, left = self._rng.integers(0, 64, 2)
         noise = self._noise[top : top + self._size[0], left : left + self._size[1]]
-        picture = picture * self._vignette + (look.grain * strength * noise)[..., None]
+        picture = picture * self._vignette + (self._grain * strength * noise)[..., None]
         return np.asarray(np.clip(picture * 255 + 0.5, 0, 255), np.uint8)
 
     def _light_field(self) -> Floats:

@@ -217,6 +217,7 @@ _FIELDS: dict[str, dict[str, tuple[Check, Any]]] = {
     "inference": {
         **_PROMPTED,
         "guidance": (_number(0, 10), 5.0),
+        "grain": (_number(0, 4), 1.0),
         "max_frames": (_whole(0, 10**9), 0),
         "video": (_file, None),
         "controls": (_controls, _REQUIRED),

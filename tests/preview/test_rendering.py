@@ -29,6 +29,7 @@ def rendered(tmp_path_factory):
     samples["neon"] = {"prompt": "a rainy neon city at night"}
     samples["golden"] = {"prompt": "a misty golden-hour city"}
     samples["none"] = {"prompt": "a rainy neon city at night", "guidance": 0}
+    samples["no_grain"], samples["much_grain"] = {"grain": 0}, {"grain": 4}
     samples["none_plain"] = {"guidance": 0}
     lines = [
         {"name": name.replace(".", "_"), "prompt": CITY, "video": video, "controls": all_controls, **changes}
@@ -45,6 +46,12 @@ def frame(folder, name="video.mp4"):
 
 def difference(a, b):
     return np.abs(a - b).mean()
+
+
+def test_grain_makes_the_picture_rougher(rendered):
+    roughness = [np.abs(np.diff(frame(rendered(name)), axis=1)).mean() for name in ("no_grain", "plain", "much_grain")]
+
+    assert roughness[0] < roughness[1] < roughness[2]
 
 
 def test_every_control_gives_its_own_picture(rendered):

@@ -31,6 +31,8 @@ class InferencePreview(Params):
     """Seed of grain, weather and shades; the same seed gives the same video."""
     guidance: Annotated[float, PerRun("guidance")] = Field(5.0, ge=0, le=10)
     """How strongly the text sets the look, from 0 (not at all) to 10."""
+    grain: Annotated[float, PerRun("grain")] = Field(1.0, ge=0, le=4)
+    """Film grain as a multiple of what the look of the text has; 0 gives none."""
     max_frames: Annotated[int, PerRun("max_frames")] = Field(0, ge=0, le=1_000_000)
     """Number of frames after which the video ends; 0 takes all."""
     smoothing_passes: Annotated[int, PerProcess("--smoothing-passes")] = Field(1, ge=0, le=4)

@@ -16,3 +16,8 @@ def test_flags_of_the_process_stand_apart_from_the_spec():
 
     assert "--blur-strength high" in " ".join(process_arguments(params))
     assert "blur_strength" not in spec_values(params)
+
+
+def test_grain_belongs_to_the_sample():
+    assert spec_values(InferencePreview(grain=0))["grain"] == 0
+    assert not any("grain" in argument for argument in process_arguments(InferencePreview(grain=2)))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_ops.errors import HostUnhealthyError, TransferError
+from cosmos_ops.files import full_disk_said
 from cosmos_ops.job import Completed, ContainerExit, Event, Job, JobItem, LogLine, Outcome
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.remote.host import Host
@@ -60,8 +61,9 @@ def compute(
 
         def take(line: LogLine) -> None:
             if not line.is_redraw:
-                file.write(line.text + "\n")
-                file.flush()
+                with full_disk_said(log):
+                    file.write(line.text + "\n")
+                    file.flush()
             on_line(line)
             for event in operation.read_progress(line.text):
                 computation.events.append(event)

@@ -9,8 +9,9 @@ Name, type, bounds, default, one sentence with its unit, and where it goes: `Per
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
@@ -92,11 +93,14 @@ class Parameter:
     placement: Placement
 
 
-def parameters(params: Params | type[Params]) -> Iterator[Parameter]:
+def parameters(params: Params | type[Params]) -> tuple[Parameter, ...]:
     """All parameters of a class in the order of their declaration."""
-    cls = params if isinstance(params, type) else type(params)
-    for name, field in cls.model_fields.items():
-        yield Parameter(name, field, _placement(cls, name, field))
+    return _declared(params if isinstance(params, type) else type(params))
+
+
+@lru_cache
+def _declared(cls: type[Params]) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, field, _placement(cls, name, field)) for name, field in cls.model_fields.items())
 
 
 def spec_values(params: Params) -> dict[str, JsonValue]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from cosmos_ops.errors import DiskFullError, OutputsFolderError
+from cosmos_ops.errors import OutputsFolderError
+from cosmos_ops.files import full_disk_said
 from cosmos_ops.job import Job
 from cosmos_ops.media.pictures import write_contact_sheet, write_thumbnail
 from cosmos_ops.names import file_name
@@ -56,11 +57,16 @@ class ResultsFolder:
         """The log of a job while it is followed; every run of it gets a copy."""
         return self.root / ".staging" / f"{job_id}.log"
 
+    def clear_staging(self, run_id: str) -> None:
+        """Remove what was gathered for a run that could not be brought home."""
+        shutil.rmtree(self.root / ".staging" / run_id, ignore_errors=True)
+
     def keep_log(self, run_id: str, job_id: str) -> None:
         """Keep the log of a job in which a run did not get through; it goes to the run's folder with its results."""
         folder = self.root / ".staging" / run_id
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.job_log(job_id), folder / f"earlier-{job_id}.log")
+        with full_disk_said(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.job_log(job_id), folder / f"earlier-{job_id}.log")
 
     def absolute(self, path: PurePosixPath) -> Path:
         """A recorded path as a path of this machine."""
@@ -79,18 +85,26 @@ def gather(
         job: The job that it ran in.
         files: Role to file in the run's staging folder; empty for a run that did not complete.
         inputs: Role to input video, shown beside the output.
+
+    Raises:
+        DiskFullError: No space left; what is in the staging folder may go.
     """
     staging = results.staging_folder(run)
     final = results.run_folder(run, root_prompt)
-    if _job_of(final) != job.id:
-        staging.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(results.job_log(job.id), staging / LOG_NAME)
-        _write_spec(staging / SPEC_NAME, job, run)
-        if "video" in files:
-            _draw(staging, files, inputs)
-        _put_in_place(staging, final)
+    with full_disk_said(final):
+        if _job_of(final) != job.id:
+            _fill(staging, results.job_log(job.id), run, job, files, inputs)
+            _put_in_place(staging, final)
     shutil.rmtree(staging, ignore_errors=True)
     return _outputs(final.relative_to(results.root), {path.name for path in final.iterdir()})
+
+
+def _fill(staging: Path, log: Path, run: Run, job: Job, files: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
+    staging.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(log, staging / LOG_NAME)
+    _write_spec(staging / SPEC_NAME, job, run)
+    if "video" in files:
+        _draw(staging, files, inputs)
 
 
 def _job_of(folder: Path) -> str | None:
@@ -103,15 +117,12 @@ def _job_of(folder: Path) -> str | None:
 
 def _put_in_place(staging: Path, final: Path) -> None:
     """One rename; what an earlier job left there makes room first."""
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        if final.exists():
-            earlier = staging.with_name(f"{staging.name}.earlier")
-            final.rename(earlier)
-            shutil.rmtree(earlier, ignore_errors=True)
-        staging.rename(final)
-    except OSError as error:
-        raise DiskFullError(f"{final} cannot be written: {error.strerror}") from error
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():
+        earlier = staging.with_name(f"{staging.name}.earlier")
+        final.rename(earlier)
+        shutil.rmtree(earlier, ignore_errors=True)
+    staging.rename(final)
 
 
 def _outputs(folder: Path, names: set[str]) -> RunOutputs:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cosmos_ops import execution
-from cosmos_ops.errors import CosmosError, HostError, RunCancelledError, SampleBlockedError
+from cosmos_ops.errors import CosmosError, RunCancelledError, SampleBlockedError
 from cosmos_ops.execution import Computation
 from cosmos_ops.intake import used_videos
-from cosmos_ops.job import Completed, Event, Job, LogLine, NotCompleted, NotRun, Outcome, SampleStarted
+from cosmos_ops.job import Completed, Event, Job, JobItem, LogLine, NotCompleted, NotRun, Outcome, SampleStarted
 from cosmos_ops.operations import find_operation
 from cosmos_ops.remote.host import Host
 from cosmos_ops.results import ResultsFolder, gather
@@ -98,17 +98,21 @@ def bring_home(place: Workplace, job: Job, outcomes: Mapping[str, Outcome]) -> d
             place.results.keep_log(item.run_id, job.id)
             continue
         try:
-            run = place.store.run(item.run_id)
-            folder = place.results.staging_folder(run)
-            is_complete = isinstance(outcome, Completed)
-            files = execution.stage_out(job, item, outcome, place.host, folder) if isinstance(outcome, Completed) else {}
-            operation = find_operation(run.operation, run.family)
-            inputs = used_videos(operation, run.params, place.videos_of(run)) if is_complete else {}
-            root = place.root_prompt(run.prompt_id)
-            home[item.run_id] = gather(place.results, run, root, job=job, files=files, inputs=inputs)
-        except (HostError, CosmosError) as error:
+            home[item.run_id] = _bring_one_home(place, job, item, outcome)
+        except CosmosError as error:
             home[item.run_id] = error
+            place.results.clear_staging(item.run_id)
     return home
+
+
+def _bring_one_home(place: Workplace, job: Job, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:
+    run = place.store.run(item.run_id)
+    files: dict[str, Path] = {}
+    inputs: dict[str, Path] = {}
+    if isinstance(outcome, Completed):
+        files = execution.stage_out(job, item, outcome, place.host, place.results.staging_folder(run))
+        inputs = used_videos(find_operation(run.operation, run.family), run.params, place.videos_of(run))
+    return gather(place.results, run, place.root_prompt(run.prompt_id), job=job, files=files, inputs=inputs)
 
 
 def record(place: Workplace, job: Job, outcomes: Mapping[str, Outcome], home: Mapping[str, RunOutputs | CosmosError]) -> None:
@@ -128,7 +132,9 @@ def record(place: Workplace, job: Job, outcomes: Mapping[str, Outcome], home: Ma
             failure = RunFailure.of(outcome.error)
             place.store.finish(item.run_id, status_of(outcome.error), outputs=brought, failure=failure, job_id=job.id)
     place.store.end_job(job.id)
-    execution.clean_up(job, place.host)
+    if not any(isinstance(brought, CosmosError) for brought in home.values()):
+        # Where something could not be brought home, the host's copy is the only one.
+        execution.clean_up(job, place.host)
     place.results.job_log(job.id).unlink(missing_ok=True)
 
 

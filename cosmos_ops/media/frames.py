@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cosmos_ops.errors import VideoUnreadableError
-from cosmos_ops.media.files import replacing
+from cosmos_ops.files import replacing
 from cosmos_ops.media.streams import average_fps, breaks_off, open_stream, time_base
 
 Picture = NDArray[np.uint8]

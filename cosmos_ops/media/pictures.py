@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from cosmos_ops.errors import VideoUnreadableError
-from cosmos_ops.media.files import write_file
+from cosmos_ops.files import write_file
 from cosmos_ops.media.frames import Picture, open_reader
 from cosmos_ops.media.probe import probe
 

@@ -10,7 +10,7 @@ import cv2
 from av.error import FFmpegError
 
 from cosmos_ops.errors import DiskFullError, SampleFailedError, VideoUnreadableError
-from cosmos_ops.media.files import write_file
+from cosmos_ops.files import write_file
 from cosmos_ops.media.probe import probe
 from cosmos_ops.preview import PREVIEW_VERSION
 from cosmos_ops.preview.enhancement import enhance

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cosmos_ops.media.files import write_file
+from cosmos_ops.files import write_file
 
 MARKER_NAME = "done.json"
 

@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from cosmos_ops.errors import HostUnreachableError
+from cosmos_ops.files import replacing
 from cosmos_ops.job import ContainerExit, ContainerSpec, InputFile, JobPaths, LogLine
 from cosmos_ops.remote import supervisor
-from cosmos_ops.remote.files import copy_verified, partial_of
+from cosmos_ops.remote.files import copy_verified
 from cosmos_ops.remote.host import ContainerState, Health
 from cosmos_ops.remote.lines import LineSplitter
 
@@ -49,7 +50,7 @@ class LocalHost:
 
     def write(self, path: PurePosixPath, text: str) -> None:
         """Write a small file, completely or not at all."""
-        with partial_of(self._workspace / path) as partial:
+        with replacing(self._workspace / path) as partial:
             partial.write_text(text, encoding="utf-8")
 
     def read(self, path: PurePosixPath) -> str | None:

@@ -21,7 +21,7 @@ def open_job(session: Session, record: JobRecord) -> bool:
     for run in runs:
         run.status = RunStatus.RUNNING.value
         run.job_id = record.job.id
-        _set_state(run, RunState(phase=Phase.STAGING_IN, started_at=record.created_at))
+        _set_state(run, RunState(owner=record.owner, phase=Phase.STAGING_IN, started_at=record.created_at))
     return True
 
 
@@ -55,7 +55,7 @@ def requeue(session: Session, run_ids: Iterable[str], *, job_id: str | None) -> 
     for run in runs:
         run.status = RunStatus.QUEUED.value
         run.job_id = None
-        _set_state(run, RunState())
+        _set_state(run, RunState(owner=read_state(run).owner))
     return len(runs)
 
 

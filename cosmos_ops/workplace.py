@@ -100,9 +100,13 @@ def bring_home(place: Workplace, job: Job, outcomes: Mapping[str, Outcome]) -> d
         try:
             home[item.run_id] = _bring_one_home(place, job, item, outcome)
         except CosmosError as error:
-            home[item.run_id] = error
+            home[item.run_id] = error if isinstance(outcome, NotCompleted) else _kept_on_host(error, job, place)
             place.results.clear_staging(item.run_id)
     return home
+
+
+def _kept_on_host(error: CosmosError, job: Job, place: Workplace) -> CosmosError:
+    return type(error)(f"{error}; its outputs stay on host {place.host.name} in {job.host_folder}")
 
 
 def _bring_one_home(place: Workplace, job: Job, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:

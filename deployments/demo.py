@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 from rich.console import Console
 
-from cosmos_ops.errors import RunsFailedError
+from cosmos_ops.errors import CosmosError, RunsFailedError
 from cosmos_ops.intake import check_request, check_text, find_videos
 from cosmos_ops.operations import find_operation, read_params
 from cosmos_ops.owners import this_process
@@ -21,6 +21,10 @@ from cosmos_ops.workplace import Workplace
 from deployments.environment import use_own_prefect
 from deployments.server import running_server
 from flows.requests import DEMO_TEXT, InferenceSettings, PromptRequest
+
+if TYPE_CHECKING:
+    # Prefect reads its environment when it is imported, so it is imported only after `use_own_prefect`.
+    from prefect.client.schemas.objects import State
 
 FAMILY = "preview"
 DEMO_NAME = "demo city"
@@ -81,13 +85,12 @@ def _reconcile(settings: Settings, results: ResultsFolder) -> Reconciled:
     return found
 
 
-def _run_pipeline(demo: Demo, text: str, console: Console, reconciled: Reconciled) -> tuple[list[Run], RunsFailedError | None]:
+def _run_pipeline(demo: Demo, text: str, console: Console, reconciled: Reconciled) -> tuple[list[Run], CosmosError | None]:
     # Prefect reads its environment when it is imported, so these imports come after `use_own_prefect`.
     import os
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.objects import State
 
     from deployments.display import LiveProgress
     from deployments.up import close_flow_runs
@@ -98,11 +101,17 @@ def _run_pipeline(demo: Demo, text: str, console: Console, reconciled: Reconcile
     name = demo.name if demo.name is not None else (Path(demo.input_path).stem if demo.input_path else DEMO_NAME)
     request = PromptRequest(text=text, negative_text=demo.negative_text, input=demo.input_path, name=name)
     with LiveProgress(console) as progress, observed_by(progress):
-        state = cast(State[object], pipeline([request], family=FAMILY, inference=settings, return_state=True))
+        state = cast("State[object]", pipeline([request], family=FAMILY, inference=settings, return_state=True))
     with get_client(sync_client=True) as client:
         close_flow_runs(client, reconciled.flow_run_ids)
-    failure = None if state.is_completed() else RunsFailedError(state.message or "the pipeline did not complete")
-    return _runs_under(str(state.state_details.flow_run_id)), failure
+    return _runs_under(str(state.state_details.flow_run_id)), _failure(state)
+
+
+def _failure(state: "State[object]") -> CosmosError | None:
+    if state.is_completed():
+        return None
+    error = state.result(raise_on_failure=False)
+    return error if isinstance(error, CosmosError) else RunsFailedError(state.message or "the pipeline did not complete")
 
 
 def _runs_under(flow_run_id: str) -> list[Run]:

@@ -128,14 +128,12 @@ def main() -> None:
     """Run the command; exit code 2 for bad input, 1 for what failed, 130 after Ctrl-C."""
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what was running is cancelled", err=True)
         code = INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        code = INTERRUPTED
     except InputError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         code = BAD_INPUT

@@ -1,7 +1,7 @@
 """One stage, whatever its operation: record the runs, regroup them, carry out the batches, tell how it went."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
-from cosmos_ops.errors import CosmosError, InputError, RunsFailedError
+from cosmos_ops.errors import CosmosError, HostError, InputError, RunsFailedError
+from cosmos_ops.execution import GRACE_S
 from cosmos_ops.intake import check_request, sample_of
 from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome, host_folder
 from cosmos_ops.names import new_id
@@ -158,6 +159,9 @@ class Stage:
     def _fail(self, job: Job, error: CosmosError) -> None:
         """The whole job failed, retries included: its runs fail with the reason, other batches go on."""
         get_run_logger().error("Job %s failed: %s", job.id, error)
+        with suppress(HostError):
+            # Nobody follows it any more, so it must not go on; a host that does not answer keeps it for `reconcile`.
+            self.place.host.stop(job.container_name, grace_s=GRACE_S)
         for item in job.items:
             self.place.store.finish(item.run_id, RunStatus.FAILED, failure=RunFailure.of(error), job_id=job.id)
             current_observer().ended(self.place.store.run(item.run_id))

@@ -29,9 +29,11 @@ class Cancellation:
     so a thread asks the server every few seconds.
     """
 
-    def __init__(self, place: Workplace, flow_run_id: str) -> None:
+    def __init__(self, place: Workplace, flow_run_id: str, root_flow_run_id: str) -> None:
         self._place = place
         self._flow_run_id = flow_run_id
+        # People cancel the pipeline; the stage at work must hear of it.
+        self._watched = tuple({flow_run_id, root_flow_run_id})
         self._cancelled = threading.Event()
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="cancellation", daemon=True)
@@ -41,13 +43,15 @@ class Cancellation:
         return self._cancelled.is_set()
 
     def __enter__(self) -> Self:
+        if self._is_cancelling():
+            self._cancelled.set()
         self._watcher.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         # A shutdown leaves the containers to be adopted; only a cancellation, or Ctrl-C, stops them.
         is_signal = kind is not None and not issubclass(kind, Exception)
-        if is_signal and (kind is KeyboardInterrupt or is_cancelling(self._flow_run_id)):
+        if is_signal and (kind is KeyboardInterrupt or self._is_cancelling()):
             self._cancelled.set()
         self._over.set()
         if self.is_cancelled():
@@ -55,9 +59,12 @@ class Cancellation:
 
     def _watch(self) -> None:
         while not self._over.wait(POLL_S):
-            if is_cancelling(self._flow_run_id):
+            if self._is_cancelling():
                 self._cancelled.set()
                 return
+
+    def _is_cancelling(self) -> bool:
+        return any(is_cancelling(flow_run_id) for flow_run_id in self._watched)
 
 
 def is_cancelling(flow_run_id: str) -> bool:

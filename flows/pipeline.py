@@ -23,7 +23,7 @@ from flows.requests import (
     Stage,
     UpscaleSettings,
 )
-from flows.stage import attempts, conclude, request_key, runs_of
+from flows.stage import attempts, conclude, is_cancelled, request_key, runs_of
 from flows.upscale import upscale as upscale_flow
 from flows.workplace import workplace
 
@@ -61,12 +61,12 @@ def pipeline(
                 prompts, family=family, settings=enhance, host=host, return_state=True
             )
             runs, wanted = _made(place, state), _enhanced(place, prompts)
-        if "inference" in stages and wanted:
+        if "inference" in stages and wanted and not is_cancelled(runs):
             state = inference_flow.with_options(flow_run_name=f"inference: {title}")(
                 wanted, family=family, settings=inference, host=host, return_state=True
             )
             runs = [*runs, *_made(place, state)]
-        if "upscale" in stages and (sources := _videos(runs, wanted, stages)):
+        if "upscale" in stages and not is_cancelled(runs) and (sources := _videos(runs, wanted, stages)):
             state = upscale_flow.with_options(flow_run_name=f"upscale: {title}")(
                 sources, family=family, settings=upscale, host=host, return_state=True
             )

@@ -23,7 +23,7 @@ from cosmos_ops.runs import Prompt, Run, RunFailure, RunStatus
 from cosmos_ops.store import RunFilter, Store
 from cosmos_ops.workplace import LEASE_S, Workplace
 from flows import artifacts, tasks
-from flows.cancellation import Cancellation, this_flow_run
+from flows.cancellation import Cancellation, root_flow_run, this_flow_run
 from flows.observer import current_observer
 from flows.workplace import workplace
 
@@ -172,7 +172,7 @@ class Stage:
 def stage(operation: str, family: str, host: str) -> Iterator[Stage]:
     """Open a stage of the flow run that we are in; a cancellation inside ends its runs as cancelled."""
     find_operation(operation, family)
-    with workplace(host) as place, Cancellation(place, this_flow_run()) as cancellation:
+    with workplace(host) as place, Cancellation(place, this_flow_run(), root_flow_run()) as cancellation:
         yield Stage(operation, family, place, cancellation)
 
 
@@ -183,13 +183,20 @@ def conclude(place: Workplace, title: str, runs: Sequence[Run]) -> list[str] | S
         RunsFailedError: Some run did not complete.
     """
     artifacts.show_results(place, title, runs)
-    culprits = [run for run in runs if run.status not in (RunStatus.COMPLETED, RunStatus.CANCELLED)]
+    if is_cancelled(runs):
+        return Cancelled(
+            message=f"{title}: cancelled; {sum(run.status is RunStatus.COMPLETED for run in runs)} runs were complete"
+        )
+    culprits = [run for run in runs if run.status is not RunStatus.COMPLETED]
     if culprits:
         names = "; ".join(f"{run.operation} {run.id} {_named(place, run)} {run.status.value}: {_why(run)}" for run in culprits)
         raise RunsFailedError(f"{len(culprits)} of {len(runs)} runs did not complete: {names}")
-    if any(run.status is RunStatus.CANCELLED for run in runs):
-        return Cancelled(message=f"{title}: cancelled")
     return [run.id for run in runs]
+
+
+def is_cancelled(runs: Sequence[Run]) -> bool:
+    """Whether somebody cancelled some of the runs."""
+    return any(run.status is RunStatus.CANCELLED for run in runs)
 
 
 def request_key(flow_run_id: str, operation: str, request: str | int, number: int = 0) -> str:

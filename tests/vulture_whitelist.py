@@ -27,3 +27,5 @@ _.seg_weight
 _.max_frames
 
 _.thumbnail  # read by its name when outputs are listed
+_.denoise_steps  # the same, of tests only
+_.half_precision

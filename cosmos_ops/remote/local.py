@@ -117,9 +117,10 @@ class LocalHost:
         process_id = self._process_id(folder)
         if process_id is None:
             return
+        if self._exit(folder) is not None:
+            return
+        # The second signal also ends children that the process left behind when it heeded the first.
         for signal_number, patience_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, START_LIMIT_S)):
-            if self._exit(folder) is not None:
-                return
             with suppress(ProcessLookupError):
                 os.killpg(process_id, signal_number)
             self._wait_for(lambda: self._exit(folder) is not None, patience_s)

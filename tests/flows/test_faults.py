@@ -28,7 +28,7 @@ class AtFirstFrame(Observer):
     def __init__(self, what, *, times):
         self.what, self.left, self.jobs = what, times, set()
 
-    def progressed(self, run_id, done, total):
+    def progressed(self, *_):
         job = self.what.job()
         if self.left and job not in self.jobs:
             self.jobs.add(job)

@@ -19,7 +19,9 @@ def done(prefect_api, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipeline")
     clip = a_clip(folder / "street scene.mp4", frame_count=8, fps=NTSC_FILM)
     with steps.home_folder(folder / "home") as home:
-        state, found = steps.call(pipeline, [steps.a_request(clip, "a street at dusk", name="misty street", negative_text="people")])
+        state, found = steps.call(
+            pipeline, [steps.a_request(clip, "a street at dusk", name="misty street", negative_text="people")]
+        )
         yield state, found, home
 
 

@@ -129,9 +129,7 @@ def test_an_unknown_parameter_of_nested_settings_gets_a_suggestion():
 
 
 def test_a_flow_run_with_an_unknown_parameter_ends_with_the_suggestion(prefect_api, home, clip):
-    state = inference(
-        [{"text": "x", "input": str(clip), "inference": [{"preview": {"edge_wight": 0.5}}]}], return_state=True
-    )
+    state = inference([{"text": "x", "input": str(clip), "inference": [{"preview": {"edge_wight": 0.5}}]}], return_state=True)
 
     assert state.is_failed()
     assert "did you mean 'edge_weight'" in state.message

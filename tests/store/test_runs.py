@@ -1,5 +1,7 @@
 """Runs: made once per request, listed by any filter, and changed only along the arrows of their status."""
 
+import dataclasses
+
 import pytest
 
 from cosmos_ops.errors import InputError, ProcessStalledError, RecordNotFoundError, StoreError
@@ -164,11 +166,11 @@ def test_only_running_runs_have_a_phase(store):
     assert store.run(queued.id).phase is None
 
 
-def test_a_requeued_run_is_as_good_as_new(store):
+def test_a_requeued_run_is_as_good_as_new_and_keeps_its_owner(store):
     running, queued = queued_runs(store, 2)
     start(store, running.id)
     assert store.requeue([running.id, queued.id]) == 1
-    assert store.run(running.id) == running
+    assert store.run(running.id) == dataclasses.replace(running, owner="me")
 
 
 def test_an_event_of_a_job_that_lost_the_run_changes_nothing(store):
@@ -181,3 +183,10 @@ def test_an_event_of_a_job_that_lost_the_run_changes_nothing(store):
     store.set_phase([run.id], Phase.STAGING_OUT, job_id=lost.id)
     assert store.requeue([run.id], job_id=lost.id) == 0
     assert store.run(run.id) == running
+
+
+def test_a_running_run_belongs_to_the_process_that_opened_its_job(store):
+    run = queued_runs(store, 1)[0]
+    start(store, run.id)
+    store.set_phase([run.id], Phase.SAMPLING)
+    assert store.run(run.id).owner == "me"

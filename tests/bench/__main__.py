@@ -57,9 +57,8 @@ def regrouping() -> None:
 
     seconds = _seconds(group)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"regroup {RUN_COUNT:,} runs of {SIGNATURE_COUNT} signatures into {batches:,} batches: {seconds:.2f} s, peak {peak_mib:.0f} MiB"
-    )
+    batched = f"{RUN_COUNT:,} runs of {SIGNATURE_COUNT} signatures into {batches:,} batches"
+    print(f"regroup {batched}: {seconds:.2f} s, peak {peak_mib:.0f} MiB")
 
 
 def _run_on(host: LocalHost) -> None:

@@ -1,6 +1,6 @@
 # Needs Python 3.10 or newer, make and git; the rest comes into .venv. `make help` lists the targets.
 
-# Options for the command behind a target: make demo ARGS="--open".
+# Options for the command behind a target: make demo ARGS="--seed 7".
 ARGS =
 # The Python that .venv is made from; without a choice, the first one that is new enough.
 PYTHON =
@@ -22,7 +22,7 @@ help: ## List the targets.
 demo: $(RUNTIME) ## See the whole pipeline work on this machine; no GPU, no Docker. ARGS="..." passes options.
 	@$(BIN)/cosmos demo $(ARGS)
 
-up: $(RUNTIME) ## Start the server with every deployment and a worker. ARGS="..." passes options.
+up: $(RUNTIME) ## Start the server and serve every deployment. ARGS="..." passes options.
 	@$(BIN)/cosmos up $(ARGS)
 
 test: $(DEV) ## Check the code, then run every test. As root on Debian it installs the system packages they need.

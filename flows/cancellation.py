@@ -14,7 +14,7 @@ from typing_extensions import Self
 from cosmos_ops import execution
 from cosmos_ops.job import Job
 from cosmos_ops.operations import find_operation
-from cosmos_ops.runs import RunStatus
+from cosmos_ops.runs import Run, RunFailure, RunStatus
 from cosmos_ops.store import RunFilter
 from cosmos_ops.workplace import Follower, Workplace, bring_home, record
 
@@ -56,6 +56,8 @@ class Cancellation:
         self._over.set()
         if self.is_cancelled():
             cancel_runs(self._place, self._flow_run_id)
+        elif isinstance(error, Exception):
+            fail_runs(self._place, self._flow_run_id, error)
 
     def _watch(self) -> None:
         while not self._over.wait(POLL_S):
@@ -79,13 +81,28 @@ def is_cancelling(flow_run_id: str) -> bool:
 
 def cancel_runs(place: Workplace, flow_run_id: str) -> None:
     """Stop the containers of a flow run, keep what is complete and all logs, and end all else as cancelled."""
-    mine = place.store.runs(RunFilter(flow_run_id=flow_run_id, status=(RunStatus.QUEUED, RunStatus.RUNNING)), limit=PAGE)
+    mine = _unfinished(place, flow_run_id)
     job_ids = {run.job_id for run in mine}
     for found in place.store.open_jobs():
         if found.job.id in job_ids:
             _stop(place, found.job)
     for run in mine:
         place.store.finish(run.id, RunStatus.CANCELLED)
+
+
+def fail_runs(place: Workplace, flow_run_id: str, error: Exception) -> None:
+    """End what a flow run leaves unfinished when it breaks off with an error that nobody expected; its machine stops too."""
+    failure = RunFailure(kind=type(error).__name__, message=str(error) or type(error).__name__, retry_helps=False)
+    mine = _unfinished(place, flow_run_id)
+    for job_id in {run.job_id for run in mine if run.job_id is not None}:
+        place.host.stop(place.store.job(job_id).job.container_name, grace_s=execution.GRACE_S)
+        place.store.end_job(job_id)
+    for run in mine:
+        place.store.finish(run.id, RunStatus.FAILED, failure=failure)
+
+
+def _unfinished(place: Workplace, flow_run_id: str) -> list[Run]:
+    return place.store.runs(RunFilter(flow_run_id=flow_run_id, status=(RunStatus.QUEUED, RunStatus.RUNNING)), limit=PAGE)
 
 
 def _stop(place: Workplace, job: Job) -> None:

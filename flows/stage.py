@@ -72,7 +72,7 @@ class Stage:
         """The run of a request; one that was made before is taken up again, unless it failed then."""
         earlier = attempts(self.place.store, request.key)
         if earlier and (not earlier[-1].status.is_final or earlier[-1].status is RunStatus.COMPLETED):
-            return earlier[-1]
+            return self.place.store.take_up(earlier[-1].id, flow_run_id=this_flow_run(), owner=self.place.owner)
         prompt = self.place.store.add_prompt(request.prompt)
         run = self.place.store.add_run(self._new_run(request, prompt, _numbered(request.key, len(earlier) + 1)))
         problem = request.problem or self._problem(run, request.prompt)

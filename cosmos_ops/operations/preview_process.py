@@ -151,7 +151,7 @@ def _marked(item: JobItem, text: str) -> Outcome:
         files = {role: OutputFile(file.path, file.sha256, file.size_bytes) for role, file in marker.files.items()}
         return Completed(files)
     if marker.status == "blocked":
-        return NotCompleted(SampleBlockedError(f"the guardrail refused it: {marker.reason}; change the prompt"))
+        return NotCompleted(SampleBlockedError(f"the guardrail refused it: {marker.reason}"))
     return NotCompleted(SampleFailedError(marker.reason or "the program gave no reason"))
 
 

@@ -59,6 +59,13 @@ def requeue(session: Session, run_ids: Iterable[str], *, job_id: str | None) -> 
     return len(runs)
 
 
+def take_up(run: RunRow, *, flow_run_id: str, owner: str) -> None:
+    """Make a run part of another flow run, carried out by another process; what became of it stays."""
+    run.flow_run_id = flow_run_id
+    if not read_status(run).is_final:
+        _set_state(run, read_state(run).model_copy(update={"owner": owner}))
+
+
 def take_over(job: JobRow, *, from_owner: str, owner: str, lease_until: datetime) -> bool:
     """Give a job a new owner and a new lease, unless it has ended or is not that owner's any more."""
     if job.ended_at is not None or job.owner != from_owner:

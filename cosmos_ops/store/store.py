@@ -139,6 +139,13 @@ class Store:
             counts = {row[0]: row[1] for row in session.execute(queries.run_counts(filter))}
         return {status: counts.get(status.value, 0) for status in RunStatus}
 
+    def take_up(self, run_id: str, *, flow_run_id: str, owner: str) -> Run:
+        """Make a run of before part of a flow run that asks for the same again; returns the run as it is then."""
+        with self._database.write() as session:
+            row = _get(session, RunRow, run_id, locked=True)
+            changes.take_up(row, flow_run_id=flow_run_id, owner=owner)
+            return read_run(row, self._read_params)
+
     def set_phase(self, run_ids: Iterable[str], phase: Phase, *, job_id: str | None = None) -> None:
         """Say what these runs are doing; one that is not running, or not in this job any more, is left as it is."""
         with self._database.write() as session:

@@ -1,7 +1,6 @@
 """`cosmos up` as people use it: server, blocks and deployments come up, a run goes through, Ctrl-C leaves nothing behind."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,6 +11,9 @@ import httpx
 import psutil
 import pytest
 
+from cosmos_ops.operations import read_params
+from cosmos_ops.runs import Phase, RunStatus
+from cosmos_ops.store import RunFilter, Store
 from tests.preview.program import write_scene
 
 START_LIMIT_S = 120
@@ -35,7 +37,7 @@ def wait_for(is_true, limit_s):
 
 class Up:
     def __init__(self, home, log):
-        self.port, self.log = free_port(), log
+        self.port, self.log, self.home = free_port(), log, home
         self.api = f"http://127.0.0.1:{self.port}/api"
         env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         # pytest may itself have been started with SIGINT ignored, which a child would inherit.
@@ -77,36 +79,62 @@ class Up:
         return left
 
 
-@pytest.fixture
-def up(tmp_path):
-    server = Up(tmp_path / "home", tmp_path / "up.log")
-    try:
-        server.wait_until_serving()
-        yield server
-    finally:
-        if server.process.poll() is None:
-            server.stop()
+@pytest.fixture(scope="module")
+def up(tmp_path_factory):
+    """One server for all tests of this module; Ctrl-C at the end must leave no process and no traceback behind."""
+    folder = tmp_path_factory.mktemp("up")
+    server = Up(folder / "home", folder / "up.log")
+    server.wait_until_serving()
+    yield server
+    assert server.stop() == []
+    assert not (folder / "home" / "server.json").exists()
 
 
-def test_everything_is_served_a_run_goes_through_and_ctrl_c_leaves_nothing_behind(up, tmp_path):
+def clip(folder, frame_count=4):
+    return str(write_scene(folder / "in.mp4", frame_count=frame_count, width=96, height=64))
+
+
+def test_everything_is_served_and_a_run_goes_through(up, tmp_path):
     names = {found["name"] for found in httpx.post(f"{up.api}/flows/filter", json={}, timeout=ANSWER_S).json()}
     slugs = {found["slug"] for found in httpx.post(f"{up.api}/block_types/filter", json={}, timeout=ANSWER_S).json()}
     assert names >= set(FLOWS)
     assert slugs >= {"cosmos-gpu-host", "cosmos-run-store"}
 
-    video = write_scene(tmp_path / "in.mp4", frame_count=4, width=96, height=64)
-    prompt = {"text": "a foggy street", "name": "by http", "input": str(video)}
+    prompt = {"text": "a foggy street", "name": "by http", "input": clip(tmp_path)}
     created = up.start("inference/default", {"prompts": [prompt]})
+
     assert created.status_code == 201
     assert up.end_state(created.json()["id"]) == "Completed"
+    assert "Traceback" not in up.text()
 
+
+def test_a_value_out_of_bounds_is_refused_by_the_api(up):
     refused = up.start("inference/default", {"settings": {"preview": {"vis_weight": 2}}})
+
     assert refused.status_code == 409
     assert "vis_weight" in refused.text
 
-    assert up.stop() == []
-    assert not re.search(r"Traceback", up.text())
-    assert not (tmp_path / "home" / "server.json").exists()
+
+def test_a_pipeline_whose_process_was_killed_goes_on_where_it_was(up, tmp_path):
+    prompt = {"text": "a street in the sun", "name": "killed", "input": clip(tmp_path, frame_count=400)}
+    flow_run_id = up.start("pipeline/default", {"prompts": [prompt], "stages": ["inference", "upscale"]}).json()["id"]
+    with Store.open(f"sqlite:///{up.home}/cosmos.db", read_params=read_params) as store:
+
+        def runs(operation):
+            found = store.runs(RunFilter(operation=operation), limit=100)
+            return [run for run in found if run.request_key.startswith(flow_run_id)]
+
+        wait_for(lambda: [run for run in runs("upscale") if run.phase is Phase.SAMPLING], START_LIMIT_S)
+        for process in psutil.Process(up.process.pid).children(recursive=True):
+            if process.is_running() and process.environ().get("PREFECT__FLOW_RUN_ID") == flow_run_id:
+                process.kill()
+        assert up.end_state(flow_run_id) == "Crashed"
+        again = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+        httpx.post(f"{up.api}/flow_runs/{flow_run_id}/set_state", json=again, timeout=ANSWER_S).raise_for_status()
+
+        assert up.end_state(flow_run_id) == "Completed"
+        assert [run.status for run in runs("inference")] == [RunStatus.COMPLETED]
+        assert [run.status for run in runs("upscale")] == [RunStatus.COMPLETED]
 
 
 def test_a_taken_port_is_said_in_one_line(up, tmp_path):

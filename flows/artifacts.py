@@ -64,7 +64,7 @@ def _table(place: Workplace, title: str, runs: Sequence[Run]) -> str:
     lines = [
         f"# {title}: {done} of {len(runs)} runs completed",
         "",
-        "| run | prompt | status | seconds | result |",
+        "| run | operation | prompt | status | seconds |",
         "|---|---|---|---|---|",
     ]
     for run in runs[:ROWS_MAX]:

@@ -145,6 +145,9 @@ def test_the_results_are_a_table_of_runs_with_durations_and_paths(done):
     (table,) = [found.data for found in steps.artifacts(state.state_details.flow_run_id) if found.type == "markdown"]
 
     assert "3 of 3 runs completed" in table
+    head, rows = table.partition("|---")[0], [line for line in table.splitlines() if line.startswith("| `")]
+    column = [cell.strip() for cell in head.splitlines()[-1].split("|")].index("status")
+    assert [row.split("|")[column].strip() for row in rows] == ["completed"] * 3
     for run in found.runs:
         assert f"`{run.id}`" in table
         assert f"{run.duration_s:.1f}" in table

@@ -57,13 +57,12 @@ def compute(
     host.start(job.container_name, job.container, labels={"cosmos.job": job.id, **labels})
     computation = Computation()
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as file:
+    with full_disk_said(log), log.open("w", encoding="utf-8") as file:
 
         def take(line: LogLine) -> None:
             if not line.is_redraw:
-                with full_disk_said(log):
-                    file.write(line.text + "\n")
-                    file.flush()
+                file.write(line.text + "\n")
+                file.flush()
             on_line(line)
             for event in operation.read_progress(line.text):
                 computation.events.append(event)

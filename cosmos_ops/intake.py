@@ -29,8 +29,12 @@ def find_videos(path: Path) -> dict[str, Path]:
     Raises:
         VideoUnreadableError: There is nothing there, or a folder without any video.
     """
-    path = path.expanduser().absolute()
-    if not path.is_dir():
+    try:
+        path = path.expanduser().absolute()
+        is_folder = path.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise VideoUnreadableError(f"{path} cannot be read: {error}") from error
+    if not is_folder:
         return {VIDEO: path}
     found = {role: path / name for role, names in FILE_NAMES.items() for name in reversed(names) if (path / name).is_file()}
     if not found:
@@ -39,13 +43,18 @@ def find_videos(path: Path) -> dict[str, Path]:
     return found
 
 
+def storable(text: str) -> str:
+    """A text from outside without what no database keeps: NUL, and halves of surrogate pairs (shown as `?`)."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
 def check_text(text: str) -> str:
     """A prompt's text without blanks around it.
 
     Raises:
         InputError: It is empty or too long.
     """
-    text = text.strip()
+    text = storable(text).strip()
     if not text:
         raise InputError("the prompt is empty; write what the video is to show")
     if len(text) > TEXT_LENGTH_MAX:

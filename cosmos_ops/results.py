@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from cosmos_ops.errors import OutputsFolderError
+from loguru import logger
+
+from cosmos_ops.errors import OutputsFolderError, VideoUnreadableError
 from cosmos_ops.files import full_disk_said
 from cosmos_ops.job import Job
 from cosmos_ops.media.pictures import write_contact_sheet, write_thumbnail
@@ -101,6 +103,8 @@ def gather(
 
 def _fill(staging: Path, log: Path, run: Run, job: Job, files: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
     staging.mkdir(parents=True, exist_ok=True)
+    for left in staging.glob(".*.partial"):
+        left.unlink()
     shutil.copyfile(log, staging / LOG_NAME)
     _write_spec(staging / SPEC_NAME, job, run)
     if "video" in files:
@@ -156,4 +160,8 @@ def _draw(folder: Path, files: Mapping[str, Path], inputs: Mapping[str, Path]) -
         rows["input"] = inputs[VIDEO]
     rows |= {role: path for role, path in inputs.items() if role != VIDEO}
     rows |= {role.removeprefix("control_"): path for role, path in files.items() if role.startswith("control_")}
-    write_contact_sheet({**rows, "output": files["video"]}, folder / "contact_sheet.jpg")
+    try:
+        write_contact_sheet({**rows, "output": files["video"]}, folder / "contact_sheet.jpg")
+    except VideoUnreadableError as error:
+        # An input may be gone by now; the result counts, its pictures are a convenience.
+        logger.warning("No contact sheet for {}: {}", folder.name, error)

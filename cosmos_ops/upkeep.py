@@ -45,7 +45,8 @@ def reconcile(place: Workplace, *, leave: Callable[[Run], bool] = lambda _: Fals
     now = [place.store.run(run.id) for run in abandoned]
     interrupted = []
     for run in now:
-        if not run.status.is_final:
+        # Another process may have taken it over meanwhile.
+        if not run.status.is_final and run.owner and is_gone(run.owner):
             failure = RunFailure.of(InterruptedRunError("the process that was to carry it out is gone; run it again"))
             place.store.finish(run.id, RunStatus.FAILED, failure=failure)
             interrupted.append(place.store.run(run.id))

@@ -39,7 +39,7 @@ def cli() -> None:
 @click.option("--name", type=str, default=None, help="What to call it; names its folder.")
 @params_options(find_operation("inference", FAMILY).params)
 def demo(input_path: str, text: str | None, negative: str, name: str | None, **options: Any) -> None:
-    """Run enhance, inference and upscale in this process, on the CPU, without any server; a real video comes out."""
+    """Run enhance, inference and upscale in this process, on the CPU; a real video comes out."""
     from deployments.demo import Demo, run_demo
 
     params = given_params(find_operation("inference", FAMILY).params, options)
@@ -132,12 +132,12 @@ def main() -> None:
         click.echo("interrupted; what was running is cancelled", err=True)
         code = INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        click.echo(f"error: {' '.join(error.format_message().split())}", err=True)
         code = error.exit_code
     except InputError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         code = BAD_INPUT
-    except CosmosError as error:
+    except (CosmosError, OSError) as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from cosmos_ops.errors import CosmosError, RunsFailedError
-from cosmos_ops.intake import check_request, check_text, find_videos
+from cosmos_ops.intake import check_request, check_text, find_videos, storable
 from cosmos_ops.operations import find_operation, read_params
 from cosmos_ops.owners import this_process
 from cosmos_ops.params import Params
@@ -98,8 +98,8 @@ def _run_pipeline(demo: Demo, text: str, console: Console, reconciled: Reconcile
     from flows.pipeline import pipeline
 
     settings = InferenceSettings.model_validate({FAMILY: demo.params})
-    name = demo.name if demo.name is not None else (Path(demo.input_path).stem if demo.input_path else DEMO_NAME)
-    request = PromptRequest(text=text, negative_text=demo.negative_text, input=demo.input_path, name=name)
+    name = storable(demo.name) if demo.name is not None else (Path(demo.input_path).stem if demo.input_path else DEMO_NAME)
+    request = PromptRequest(text=text, negative_text=storable(demo.negative_text), input=demo.input_path, name=name)
     with LiveProgress(console) as progress, observed_by(progress):
         state = cast("State[object]", pipeline([request], family=FAMILY, inference=settings, return_state=True))
     with get_client(sync_client=True) as client:

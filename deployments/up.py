@@ -1,5 +1,7 @@
 """`cosmos up`: server, blocks and all deployments in one command; Ctrl-C stops all that it started."""
 
+import signal
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import cast
@@ -13,15 +15,17 @@ from prefect.states import Cancelled, Crashed, Scheduled
 
 from blocks import GPUHost, RunStore
 from cosmos_ops.errors import InputError
+from cosmos_ops.owners import is_gone
 from cosmos_ops.runs import RunStatus
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import RunFilter
 from cosmos_ops.upkeep import reconcile
 from deployments.catalog import FLOWS, NAME, TAGS
-from deployments.server import is_healthy, own_server
+from deployments.server import is_healthy, own_server, running_server
 from flows.cancellation import cancel_runs
 from flows.workplace import workplace
 
+FLOWS_END_S = 3.0
 FLOW_RUNS_MAX = 8
 """Flow runs at a time; each is a process of its own."""
 
@@ -32,9 +36,13 @@ def up(settings: Settings, *, api_url: str | None, port: int, say: Callable[[str
     Raises:
         InputError: No server answers at the address, or one has our port already.
     """
+    # Until Prefect takes over the signals, a termination must unwind like Ctrl-C, or the server stays behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         is_own = api_url is None
         if api_url is None:
+            if (other := running_server(settings)) is not None:
+                raise InputError(f"cosmos up runs already on this home folder, at {other}; stop it, or set another COSMOS_HOME")
             say("Starting the Prefect server ...")
             api_url = stack.enter_context(own_server(settings, port))
         elif not is_healthy(api_url):
@@ -108,9 +116,14 @@ def root_of(request_key: str) -> str:
 
 def stop_local_processes() -> None:
     """Stop the model processes on this machine whose flow runs ended with us; the next start takes them up again."""
+    until = time.monotonic() + FLOWS_END_S
     with workplace("local") as place:
-        for run in place.store.runs(RunFilter(status=(RunStatus.RUNNING,)), limit=FLOW_RUNS_MAX * 100):
-            if run.job_id is not None:
+        running = place.store.runs(RunFilter(status=(RunStatus.RUNNING,)), limit=FLOW_RUNS_MAX * 100)
+        for run in running:
+            # The processes of the flow runs were killed a moment ago; runs of others go on.
+            while run.owner and not is_gone(run.owner) and time.monotonic() < until:
+                time.sleep(0.1)
+            if run.job_id is not None and run.owner and is_gone(run.owner):
                 place.host.stop(place.store.job(run.job_id).job.container_name, grace_s=5.0)
 
 

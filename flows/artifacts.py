@@ -2,11 +2,15 @@
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 from uuid import UUID
 
+import httpx
+from loguru import logger
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
 
 from cosmos_ops.media.pictures import jpeg_preview
 from cosmos_ops.results import ResultsFolder
@@ -20,12 +24,23 @@ PICTURE_BYTES_MAX = 60_000
 ROWS_MAX = 200
 
 
+@contextmanager
+def only_shown() -> Iterator[None]:
+    """What is only shown must not harm a job: while the server does not answer, an artifact is left out, and the log says so."""
+    try:
+        yield
+    except (PrefectException, httpx.HTTPError) as error:
+        logger.warning("An artifact could not be written: {}", error)
+
+
 class ProgressArtifact:
     """One bar for a batch; moves at most once a second, because each move is a request to the server."""
 
     def __init__(self, operation: str, job_id: str, sample_count: int) -> None:
         description = f"{operation} of {sample_count} run{'s' if sample_count != 1 else ''}"
-        self._id = cast(UUID, create_progress_artifact(0.0, key=_key(f"progress-{job_id}"), description=description))
+        self._id: UUID | None = None
+        with only_shown():
+            self._id = cast(UUID, create_progress_artifact(0.0, key=_key(f"progress-{job_id}"), description=description))
         self._sample_count = sample_count
         self._fractions: dict[str, float] = {}
         self._moved_at = time.monotonic()
@@ -35,15 +50,25 @@ class ProgressArtifact:
         self._fractions[run_id] = fraction
         if time.monotonic() - self._moved_at >= UPDATE_S:
             self._moved_at = time.monotonic()
-            update_progress_artifact(self._id, round(100 * sum(self._fractions.values()) / self._sample_count, 1))
+            self._show(round(100 * sum(self._fractions.values()) / self._sample_count, 1))
 
     def finish(self) -> None:
         """All samples are through."""
-        update_progress_artifact(self._id, 100.0)
+        self._show(100.0)
+
+    def _show(self, percent: float) -> None:
+        if self._id is not None:
+            with only_shown():
+                update_progress_artifact(self._id, percent)
 
 
 def show_results(place: Workplace, title: str, runs: Sequence[Run]) -> None:
     """A table of the runs with durations and paths, and the contact sheets of the first of them as pictures."""
+    with only_shown():
+        _create_results(place, title, runs)
+
+
+def _create_results(place: Workplace, title: str, runs: Sequence[Run]) -> None:
     create_markdown_artifact(_table(place, title, runs), key=_key(f"results-{title}"), description=f"Results of {title}")
     shown = [run for run in runs if run.outputs.contact_sheet is not None][:PICTURES_MAX]
     for run in shown:

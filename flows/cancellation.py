@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from uuid import UUID
 
+import httpx
 from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
@@ -12,6 +14,7 @@ from prefect.exceptions import PrefectException
 from typing_extensions import Self
 
 from cosmos_ops import execution
+from cosmos_ops.errors import HostError
 from cosmos_ops.job import Job
 from cosmos_ops.operations import find_operation
 from cosmos_ops.runs import Run, RunFailure, RunStatus
@@ -19,7 +22,7 @@ from cosmos_ops.store import RunFilter
 from cosmos_ops.workplace import Follower, Workplace, bring_home, record
 
 POLL_S = 5.0
-PAGE = 500
+PAGE = 10_000
 
 
 class Cancellation:
@@ -74,7 +77,7 @@ def is_cancelling(flow_run_id: str) -> bool:
     try:
         with get_client(sync_client=True) as client:
             state = client.read_flow_run(UUID(flow_run_id)).state
-    except (PrefectException, OSError, RuntimeError):
+    except (PrefectException, httpx.HTTPError, OSError, RuntimeError):
         return False
     return state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
@@ -95,7 +98,8 @@ def fail_runs(place: Workplace, flow_run_id: str, error: Exception) -> None:
     failure = RunFailure(kind=type(error).__name__, message=str(error) or type(error).__name__, retry_helps=False)
     mine = _unfinished(place, flow_run_id)
     for job_id in {run.job_id for run in mine if run.job_id is not None}:
-        place.host.stop(place.store.job(job_id).job.container_name, grace_s=execution.GRACE_S)
+        with suppress(HostError):
+            place.host.stop(place.store.job(job_id).job.container_name, grace_s=execution.GRACE_S)
         place.store.end_job(job_id)
     for run in mine:
         place.store.finish(run.id, RunStatus.FAILED, failure=failure)

@@ -7,12 +7,14 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from cosmos_ops.errors import InputError
-from cosmos_ops.runs import Run, RunStatus
+from cosmos_ops.intake import find_videos
+from cosmos_ops.runs import VIDEO, Run, RunStatus
 from cosmos_ops.workplace import Workplace
 from flows.cancellation import root_flow_run
 from flows.enhance import enhance as enhance_flow
 from flows.inference import inference as inference_flow
 from flows.naming import flow_run_name, work_title
+from flows.prompts import input_of, request_places
 from flows.requests import (
     DEMO_PROMPTS,
     STAGES,
@@ -66,7 +68,7 @@ def pipeline(
                 wanted, family=family, settings=inference, host=host, return_state=True
             )
             runs = [*runs, *_made(place, state)]
-        if "upscale" in stages and not is_cancelled(runs) and (sources := _videos(runs, wanted, stages)):
+        if "upscale" in stages and not is_cancelled(runs) and (sources := _videos(place, runs, wanted, stages)):
             state = upscale_flow.with_options(flow_run_name=f"upscale: {title}")(
                 sources, family=family, settings=upscale, host=host, return_state=True
             )
@@ -85,15 +87,25 @@ def _made(place: Workplace, state: State[Any]) -> list[Run]:
 def _enhanced(place: Workplace, prompts: Sequence[PromptRequest]) -> list[PromptRequest]:
     """The enhanced prompts with the settings of their originals; those that failed are left out."""
     enhanced = []
-    for index, prompt in enumerate(prompts):
-        runs = attempts(place.store, request_key(root_flow_run(), "enhance", prompt.prompt_id or index))
+    places = request_places([prompt.prompt_id for prompt in prompts])
+    for name, prompt in zip(places, prompts, strict=True):
+        runs = attempts(place.store, request_key(root_flow_run(), "enhance", name))
         if runs and runs[-1].outputs.prompt_id is not None:
             enhanced.append(PromptRequest(prompt_id=runs[-1].outputs.prompt_id, inference=prompt.inference))
     return enhanced
 
 
-def _videos(runs: Sequence[Run], prompts: Sequence[PromptRequest], stages: Sequence[Stage]) -> list[str]:
+def _videos(place: Workplace, runs: Sequence[Run], prompts: Sequence[PromptRequest], stages: Sequence[Stage]) -> list[str]:
     """What is upscaled: the videos of inference, or the input videos where inference is left out."""
     if "inference" in stages:
         return [run.id for run in runs if run.operation == "inference" and run.status is RunStatus.COMPLETED]
-    return [prompt.input for prompt in prompts if prompt.input]
+    return [_input_video(place, prompt) for prompt in prompts]
+
+
+def _input_video(place: Workplace, prompt: PromptRequest) -> str:
+    try:
+        inputs = place.store.prompt(prompt.prompt_id).inputs if prompt.prompt_id else find_videos(input_of(prompt))
+    except InputError:
+        # The upscale stage finds the same and records a failed run that says so.
+        return prompt.input or prompt.prompt_id
+    return str(inputs.get(VIDEO, prompt.input or prompt.prompt_id))

@@ -1,10 +1,11 @@
 """From what a caller wrote to prompts with their videos and to the requests of a stage."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from cosmos_ops.errors import InputError
-from cosmos_ops.intake import check_text, find_videos
+from cosmos_ops.intake import check_text, find_videos, storable
 from cosmos_ops.media.cityscape import write_cityscape
 from cosmos_ops.params import Params
 from cosmos_ops.runs import Prompt
@@ -25,12 +26,11 @@ def read_prompt(request: PromptRequest, store: Store) -> Prompt:
     if request.prompt_id:
         return store.prompt(request.prompt_id)
     text = check_text(request.text)
-    folder = Path(request.input) if request.input else demo_city()
     return Prompt(
-        text=_storable(text),
-        negative_text=_storable(request.negative_text.strip()),
-        name=_storable(request.name.strip()[:NAME_LENGTH_MAX]),
-        inputs=find_videos(folder),
+        text=text,
+        negative_text=storable(request.negative_text.strip()),
+        name=storable(request.name.strip()[:NAME_LENGTH_MAX]),
+        inputs=find_videos(input_of(request)),
     )
 
 
@@ -39,7 +39,7 @@ def make_requests(
 ) -> list[Request]:
     """The requests of a stage, one for each prompt and each of its own settings; what cannot be read carries its problem."""
     requests = []
-    for index, wanted in enumerate(prompts):
+    for place, wanted in zip(request_places([prompt.prompt_id for prompt in prompts]), prompts, strict=True):
         problem = None
         try:
             prompt = read_prompt(wanted, store)
@@ -47,9 +47,24 @@ def make_requests(
             prompt, problem = _unreadable(wanted), error
         for number, chosen in enumerate(_choices(wanted, operation, settings)):
             params: Params = chosen.params(operation, family)
-            place = wanted.prompt_id or index
             requests.append(Request(request_key(key, operation, place, number), prompt, params, problem=problem))
     return requests
+
+
+def input_of(request: PromptRequest) -> Path:
+    """The input video or folder; the built-in city where none is named."""
+    return Path(request.input) if request.input else demo_city()
+
+
+def request_places(ids: Sequence[str]) -> list[str]:
+    """What tells requests of one list apart: their id, or their place where they have none; the same id twice is numbered."""
+    seen: Counter[str] = Counter()
+    places = []
+    for index, known in enumerate(ids):
+        name = known or str(index)
+        places.append(f"{name}.{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return places
 
 
 def demo_city() -> Path:
@@ -66,10 +81,5 @@ def _choices(wanted: PromptRequest, operation: str, settings: StageSettings) -> 
 
 def _unreadable(wanted: PromptRequest) -> Prompt:
     """A record of a prompt that cannot be used, so that the run which fails with it can be found."""
-    text = _storable(wanted.text)[:200]
-    return Prompt(text=text, name=_storable(wanted.name[:NAME_LENGTH_MAX]), negative_text="")
-
-
-def _storable(text: str) -> str:
-    # No database keeps NUL or halves of surrogate pairs in a text; they mean nothing in a prompt.
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    text = storable(wanted.text)[:200]
+    return Prompt(text=text, name=storable(wanted.name[:NAME_LENGTH_MAX]), negative_text="")

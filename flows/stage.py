@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cosmos_ops.intake import check_request, sample_of
 from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome, host_folder
 from cosmos_ops.names import new_id
 from cosmos_ops.operations import find_operation
+from cosmos_ops.owners import is_gone
 from cosmos_ops.params import Params
 from cosmos_ops.planning.batches import Batch
 from cosmos_ops.runs import Prompt, Run, RunFailure, RunStatus
@@ -107,7 +109,12 @@ class Stage:
         wanted = {run.job_id for run in runs if run.status is RunStatus.RUNNING}
         for found in self.place.store.open_jobs():
             owner, job_id = found.owner, found.job.id
-            if job_id in wanted and self.place.store.take_over(job_id, from_owner=owner, owner=self.place.owner, lease_s=LEASE_S):
+            is_abandoned = is_gone(owner) or found.lease_until < datetime.now(timezone.utc)
+            if (
+                job_id in wanted
+                and is_abandoned
+                and self.place.store.take_over(job_id, from_owner=owner, owner=self.place.owner, lease_s=LEASE_S)
+            ):
                 yield found.job
 
     def _still_queued(self, runs: Sequence[Run]) -> list[Run]:

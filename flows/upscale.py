@@ -8,11 +8,13 @@ from prefect.client.schemas.objects import State
 
 from cosmos_ops.errors import InputError
 from cosmos_ops.intake import find_videos
+from cosmos_ops.params import Params
 from cosmos_ops.runs import Prompt, RunStatus
 from cosmos_ops.store import RunFilter, Store
 from flows.cancellation import root_flow_run
 from flows.naming import flow_run_name
-from flows.requests import Family, StageSettings, UpscaleSettings
+from flows.prompts import request_places
+from flows.requests import Family, UpscaleSettings
 from flows.stage import Request, conclude, request_key, stage
 
 
@@ -33,7 +35,11 @@ def upscale(
     """
     with stage("upscale", family, host) as work:
         chosen = sources or [_latest(work.place.store)]
-        requests = [_request(source, work.place.store, family, settings) for source in chosen]
+        params = settings.params("upscale", family)
+        requests = [
+            _request(source, request_key(root_flow_run(), "upscale", place), work.place.store, params)
+            for place, source in zip(request_places(chosen), chosen, strict=True)
+        ]
         return conclude(work.place, "upscale", work.carry_out(requests))
 
 
@@ -44,12 +50,13 @@ def _latest(store: Store) -> str:
     return runs[0].id
 
 
-def _request(source: str, store: Store, family: str, settings: StageSettings) -> Request:
-    params = settings.params("upscale", family)
-    key = request_key(root_flow_run(), "upscale", source)
-    if not source.startswith("rs_"):
-        return Request(key, Prompt(text="", name=Path(source).stem[:200], inputs=find_videos(Path(source))), params)
-    parent = store.run(source)
+def _request(source: str, key: str, store: Store, params: Params) -> Request:
+    try:
+        if not source.startswith("rs_"):
+            return Request(key, Prompt(text="", name=Path(source).stem[:200], inputs=find_videos(Path(source))), params)
+        parent = store.run(source)
+    except InputError as error:
+        return Request(key, Prompt(text="", name=Path(source).stem[:200]), params, problem=error)
     problem = None
     if parent.outputs.video is None:
         problem = InputError(f"run {source} ({parent.operation}, {parent.status.value}) left no video to upscale")

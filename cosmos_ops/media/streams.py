@@ -49,6 +49,13 @@ def breaks_off(path: Path, frame_count: int) -> VideoUnreadableError:
 
 
 def _check_file(path: Path) -> None:
+    try:
+        _check_entry(path)
+    except OSError as error:
+        raise VideoUnreadableError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _check_entry(path: Path) -> None:
     if path.is_dir():
         raise VideoUnreadableError(f"{path} is a folder; name a video file in it")
     if not path.exists():

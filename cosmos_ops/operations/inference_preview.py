@@ -13,6 +13,9 @@ from cosmos_ops.params import Params, PerProcess, PerRun, active_controls
 from cosmos_ops.runs import VIDEO
 from cosmos_ops.videos import VideoInfo
 
+SIDE_MIN_PX = 16
+"""Smaller pictures leave nothing of a control."""
+
 Strength = Literal["very_low", "low", "medium", "high", "very_high"]
 
 
@@ -57,6 +60,9 @@ def _check(params: InferencePreview, videos: Mapping[str, VideoInfo]) -> list[st
     if VIDEO not in videos and missing:
         return [f"there is neither a colour video nor a control video for {', '.join(missing)}; add one, or set the weight to 0"]
     reference = videos.get(VIDEO) or videos[controls[0]]
+    if min(reference.width_px, reference.height_px) < SIDE_MIN_PX:
+        size = f"{reference.width_px}x{reference.height_px}"
+        return [f"{reference.path} is {size}; a video needs at least {SIDE_MIN_PX} pixels a side"]
     used = [videos[name] for name in controls if name in videos]
     return [problem for video in used for problem in _differences(video, reference)]
 

@@ -162,4 +162,5 @@ def _clear(folder: Path, but: str = "") -> None:
     for name in ours:
         if name != but:
             (folder / name).unlink(missing_ok=True)
-            (folder / f".{name}.partial").unlink(missing_ok=True)
+            for left in folder.glob(f".{name}.*.partial"):
+                left.unlink()

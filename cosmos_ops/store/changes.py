@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from cosmos_ops.runs import Phase, RunFailure, RunOutputs, RunStatus
 from cosmos_ops.store.queries import runs_to_change
-from cosmos_ops.store.records import JobRecord, RunState, job_row, read_state, read_status
+from cosmos_ops.store.records import JobRecord, RunState, job_row, read_job, read_state, read_status
 from cosmos_ops.store.tables import JobRow, RunRow
 
 
@@ -66,12 +66,15 @@ def take_up(run: RunRow, *, flow_run_id: str, owner: str) -> None:
         _set_state(run, read_state(run).model_copy(update={"owner": owner}))
 
 
-def take_over(job: JobRow, *, from_owner: str, owner: str, lease_until: datetime) -> bool:
-    """Give a job a new owner and a new lease, unless it has ended or is not that owner's any more."""
+def take_over(session: Session, job: JobRow, *, from_owner: str, owner: str, lease_until: datetime) -> bool:
+    """Give a job and its running runs a new owner, and a new lease, unless it has ended or is not that owner's any more."""
     if job.ended_at is not None or job.owner != from_owner:
         return False
     job.owner = owner
     job.lease_until = lease_until
+    if owner != from_owner:
+        for run in _running(session, [item.run_id for item in read_job(job).job.items], job.id):
+            _set_state(run, read_state(run).model_copy(update={"owner": owner}))
     return True
 
 

@@ -212,6 +212,7 @@ class Store:
         """Become the owner of a job; false if it has ended or is not that owner's any more."""
         with self._database.write() as session:
             return changes.take_over(
+                session,
                 _get(session, JobRow, job_id, locked=True),
                 from_owner=from_owner,
                 owner=owner,

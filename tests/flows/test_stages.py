@@ -24,7 +24,9 @@ def clip(tmp_path):
     return a_clip(tmp_path / "clip.mp4", frame_count=3)
 
 
-@pytest.mark.parametrize("stages", [["enhance"], ["inference"], ["inference", "upscale"], ["enhance", "inference"]])
+@pytest.mark.parametrize(
+    "stages", [["enhance"], ["inference"], ["inference", "upscale"], ["enhance", "inference"], ["enhance", "upscale"]]
+)
 def test_any_stage_can_be_left_out(prefect_api, home, clip, stages):
     state, found = steps.call(pipeline, [steps.a_request(clip)], stages=stages)
 
@@ -158,3 +160,21 @@ def test_a_prompt_of_no_or_far_too_many_characters_fails_its_own_run(prefect_api
 
     assert found.statuses() == ["failed", "completed"]
     assert "the prompt" in state.message
+
+
+def test_the_same_prompt_may_be_asked_for_twice(prefect_api, home, clip):
+    _, first = steps.call(inference, [steps.a_request(clip)])
+    again = [PromptRequest(prompt_id=first.runs[0].prompt_id, inference=[steps.ask(only("edge", seed=n))]) for n in (1, 2)]
+
+    state, found = steps.call(inference, again)
+
+    assert state.is_completed(), state.message
+    assert sorted(run.params.seed for run in found.runs if run.id != first.runs[0].id) == [1, 2]
+
+
+def test_a_source_that_is_no_good_leaves_the_others_alone(prefect_api, home, clip):
+    state, found = steps.call(upscale, ["rs_0000000000000000", str(clip)], settings=UpscaleSettings(preview={"factor": 2}))
+
+    assert state.is_failed()
+    assert "rs_0000000000000000" in state.message
+    assert sorted(found.statuses()) == ["completed", "failed"]

@@ -66,6 +66,8 @@ def test_a_job_is_taken_over_once(store):
     assert not store.take_over(job.id, from_owner="me", owner="they", lease_s=60)
     assert not store.renew_lease(job.id, owner="me", lease_s=60)
     assert store.job(job.id).owner == "you"
+    # Whoever looks after abandoned runs must see that these are in good hands.
+    assert store.run(job.items[0].run_id).owner == "you"
 
 
 def test_an_ended_job_has_no_new_owner(store):

@@ -8,13 +8,20 @@ CosmosError
 │   ├── HostUnknownError        no host of that name
 │   └── OutputsFolderError      the outputs folder cannot be written
 ├── HostError                   the machine failed
-│   ├── HostUnreachableError    it does not answer                                  (retry helps)
+│   ├── HostUnreachableError    it or its docker does not answer                    (retry helps)
+│   │   ├── HostKeyError            its host key is unknown or has changed
+│   │   ├── LoginRefusedError       it lets nobody in with this user and key
+│   │   └── DockerUnavailableError  docker is not there, or not open to us
 │   ├── HostUnhealthyError      it answers, but jobs cannot run there
+│   │   └── ImageMissingError       the image of the family is not there
+│   ├── ContainerGoneError      somebody removed a container before it was judged   (retry helps)
 │   ├── TransferError           a file arrived damaged or not at all                (retry helps)
 │   └── DiskFullError           no space left on this machine or on the host
 ├── ModelError                  the model process failed
 │   ├── ProcessFailedError      it ended with an error of its own
 │   ├── ProcessKilledError      somebody outside killed it                          (retry helps)
+│   ├── OutOfMemoryError        the kernel killed it, because the memory was used up
+│   ├── ProcessOverdueError     it ran longer than the host's time limit
 │   ├── ProcessStalledError     it printed nothing for longer than its family may   (retry helps)
 │   ├── SampleFailedError       it gave up on this sample and said why
 │   ├── SampleBlockedError      its guardrail refused this sample
@@ -69,13 +76,41 @@ class HostError(CosmosError):
 
 
 class HostUnreachableError(HostError):
-    """The machine does not answer."""
+    """The machine, or docker on it, does not answer."""
 
     retry_helps = True
 
 
+class HostKeyError(HostUnreachableError):
+    """The machine shows a host key that is unknown, or another one than before."""
+
+    retry_helps = False
+
+
+class LoginRefusedError(HostUnreachableError):
+    """The machine lets nobody in with this user and key, or the key cannot be read."""
+
+    retry_helps = False
+
+
+class DockerUnavailableError(HostUnreachableError):
+    """Docker is not there, or its socket is not open to us."""
+
+    retry_helps = False
+
+
 class HostUnhealthyError(HostError):
     """The machine answers, but jobs cannot run there."""
+
+
+class ImageMissingError(HostUnhealthyError):
+    """The image of a family is not on the machine."""
+
+
+class ContainerGoneError(HostError):
+    """Somebody removed a container before it was judged."""
+
+    retry_helps = True
 
 
 class TransferError(HostError):
@@ -100,6 +135,14 @@ class ProcessKilledError(ModelError):
     """Somebody outside killed the process."""
 
     retry_helps = True
+
+
+class OutOfMemoryError(ModelError):
+    """The kernel killed the process, because the memory that it may use was used up."""
+
+
+class ProcessOverdueError(ModelError):
+    """The process ran longer than the time limit of its host."""
 
 
 class ProcessStalledError(ModelError):

@@ -53,6 +53,7 @@ class ContainerSpec:
     image: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    needs_gpu: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ class ContainerExit:
     """The kernel killed it because the machine ran out of memory."""
     is_cancelled: bool = False
     """We stopped it because somebody cancelled."""
+    is_overdue: bool = False
+    """It ran longer than the time limit of its host."""
     is_stalled: bool = False
     """We stopped it because it printed nothing for longer than it may."""
 

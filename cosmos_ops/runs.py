@@ -41,9 +41,12 @@ class Phase(str, Enum):
     """What a running run is doing."""
 
     STAGING_IN = "staging in"
+    WAITING = "waiting for a slot"
     LOADING = "loading"
     SAMPLING = "sampling"
     STAGING_OUT = "staging out"
+    LOST_CONTACT = "lost contact"
+    """Its host does not answer; the container goes on there."""
 
 
 class RunFailure(BaseModel):
@@ -111,6 +114,9 @@ class Run(Generic[P]):
     """The process that is to carry it out (`cosmos_ops.owners`); if that is gone, somebody else looks after the run."""
     status: RunStatus = RunStatus.QUEUED
     phase: Phase | None = None
+    phase_since: datetime | None = None
+    stop_requested_at: datetime | None = None
+    """Since when somebody wants it to end; carried out as soon as its host answers."""
     job_id: str | None = None
     outputs: RunOutputs = RunOutputs()
     failure: RunFailure | None = None

@@ -10,9 +10,11 @@ from pydantic import BaseModel, ValidationError
 from cosmos_ops.errors import (
     CosmosError,
     DiskFullError,
+    OutOfMemoryError,
     OutputMissingError,
     ProcessFailedError,
     ProcessKilledError,
+    ProcessOverdueError,
     ProcessStalledError,
     RunCancelledError,
     SampleBlockedError,
@@ -77,7 +79,7 @@ def build_job(job_id: str, operation: str, samples: Sequence[Sample[P]], paths: 
         id=job_id,
         operation=operation,
         family=FAMILY,
-        container=ContainerSpec(image=IMAGE, argv=(*argv, *process_arguments(samples[0].run.params)), env={}),
+        container=ContainerSpec(image=IMAGE, argv=(*argv, *process_arguments(samples[0].run.params)), env={}, needs_gpu=False),
         inputs=tuple(inputs.values()),
         files=(TextFile(SAMPLES, "\n".join(lines) + "\n"),),
         items=tuple(_item(sample.run.id) for sample in samples),
@@ -164,7 +166,9 @@ def _process_error(ended: ContainerExit, events: Sequence[Event]) -> CosmosError
     if _DISK_FULL.search(failure):
         return DiskFullError(f"{failure}; make room, then run it again")
     if ended.oom_killed:
-        return ProcessFailedError("the machine ran out of memory; use a smaller or shorter video")
+        return OutOfMemoryError("the kernel killed it, out of memory; use a smaller or shorter video, or allow more memory")
+    if ended.is_overdue:
+        return ProcessOverdueError("it ran longer than its host allows and was ended; use a shorter video, or raise the limit")
     if ended.code in (137, 143) and not failure:
         return ProcessKilledError(f"somebody outside killed the process (exit code {ended.code})")
     if ended.code == 0:

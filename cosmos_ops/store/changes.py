@@ -21,14 +21,40 @@ def open_job(session: Session, record: JobRecord) -> bool:
     for run in runs:
         run.status = RunStatus.RUNNING.value
         run.job_id = record.job.id
-        _set_state(run, RunState(owner=record.owner, phase=Phase.STAGING_IN, started_at=record.created_at))
+        state = RunState(
+            owner=record.owner,
+            phase=Phase.STAGING_IN,
+            phase_since=record.created_at,
+            stop_requested_at=read_state(run).stop_requested_at,
+            started_at=record.created_at,
+        )
+        _set_state(run, state)
     return True
 
 
-def set_phase(session: Session, run_ids: Iterable[str], phase: Phase, *, job_id: str | None) -> None:
-    """Set the phase of those that are running."""
+def set_phase(session: Session, run_ids: Iterable[str], phase: Phase, *, job_id: str | None, now: datetime) -> None:
+    """Set the phase of those that are running and in another one."""
     for run in _running(session, run_ids, job_id):
-        _set_state(run, read_state(run).model_copy(update={"phase": phase}))
+        state = read_state(run)
+        if state.phase is not phase:
+            _set_state(run, state.model_copy(update={"phase": phase, "phase_since": now}))
+
+
+def request_stop(session: Session, run_ids: Iterable[str], now: datetime) -> list[RunRow]:
+    """Note that these runs are to end; those that wait in the queue end at once. Returns those that are running."""
+    running = []
+    for run in _runs(session, run_ids):
+        if read_status(run) is RunStatus.QUEUED:
+            _end_queued(run, now)
+        elif read_status(run) is RunStatus.RUNNING:
+            running.append(run)
+            state = read_state(run)
+            _set_state(run, state.model_copy(update={"stop_requested_at": state.stop_requested_at or now}))
+    return running
+
+
+def _end_queued(run: RunRow, ended_at: datetime) -> None:
+    finish(run, RunStatus.CANCELLED, outputs=RunOutputs(), failure=None, job_id=None, ended_at=ended_at)
 
 
 def finish(
@@ -49,14 +75,19 @@ def finish(
     return True
 
 
-def requeue(session: Session, run_ids: Iterable[str], *, job_id: str | None) -> int:
-    """Put those that are running back into the queue, and count them."""
-    runs = _running(session, run_ids, job_id)
-    for run in runs:
+def requeue(session: Session, run_ids: Iterable[str], *, job_id: str | None, now: datetime) -> int:
+    """Put those that are running back into the queue, and count them; one that is to stop ends instead."""
+    back = 0
+    for run in _running(session, run_ids, job_id):
+        state = read_state(run)
+        if state.stop_requested_at is not None:
+            _end_queued(run, now)
+            continue
         run.status = RunStatus.QUEUED.value
         run.job_id = None
-        _set_state(run, RunState(owner=read_state(run).owner))
-    return len(runs)
+        _set_state(run, RunState(owner=state.owner))
+        back += 1
+    return back
 
 
 def take_up(run: RunRow, *, flow_run_id: str, owner: str) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Executable, Select, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Delete, Executable, Select, and_, delete, func, or_, select, union_all
 
 from cosmos_ops.errors import InputError
 from cosmos_ops.runs import RunStatus
-from cosmos_ops.store.tables import JobRow, PromptRow, RunRow
+from cosmos_ops.store.tables import HostFaultRow, JobRow, PromptRow, RunRow, StoreRow
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,37 @@ def runs_to_change(run_ids: Iterable[str]) -> Select[RunRow]:
 def jobs_not_ended() -> Select[JobRow]:
     """The jobs that somebody carries out or should, oldest first."""
     return select(JobRow).where(JobRow.ended_at.is_(None)).order_by(JobRow.id)
+
+
+def store_ids() -> Select[str]:
+    """The id of the store."""
+    return select(StoreRow.id)
+
+
+def jobs_ahead(job: JobRow, now: datetime) -> Select[int]:
+    """How many jobs wait for the same host for longer, of those that somebody still looks after."""
+    return (
+        select(func.count())
+        .select_from(JobRow)
+        .where(
+            JobRow.host == job.host,
+            JobRow.waiting_since.is_not(None),
+            JobRow.ended_at.is_(None),
+            JobRow.lease_until > now,
+            or_(JobRow.waiting_since < job.waiting_since, and_(JobRow.waiting_since == job.waiting_since, JobRow.id < job.id)),
+        )
+    )
+
+
+def faults_of(host: str, since: datetime) -> Select[HostFaultRow]:
+    """The faults of a host since a moment, the newest first."""
+    wanted = select(HostFaultRow).where(HostFaultRow.host == host, HostFaultRow.happened_at >= since)
+    return wanted.order_by(HostFaultRow.happened_at.desc())
+
+
+def clear_faults(host: str) -> Delete:
+    """Forget the faults of a host."""
+    return delete(HostFaultRow).where(HostFaultRow.host == host)
 
 
 def _conditions(filter: RunFilter) -> list[ColumnElement[bool]]:  # noqa: A002

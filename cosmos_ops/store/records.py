@@ -36,6 +36,8 @@ class RunState(BaseModel):
 
     owner: str | None = None
     phase: Phase | None = None
+    phase_since: AwareDatetime | None = None
+    stop_requested_at: AwareDatetime | None = None
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     outputs: RunOutputs = RunOutputs()
@@ -95,6 +97,8 @@ def run_row(run: Run) -> RunRow:
     state = RunState(
         owner=run.owner,
         phase=run.phase,
+        phase_since=run.phase_since,
+        stop_requested_at=run.stop_requested_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
         outputs=run.outputs,
@@ -130,6 +134,8 @@ def read_run(row: RunRow, read_params: ReadParams) -> Run:
         owner=state.owner,
         status=read_status(row),
         phase=state.phase,
+        phase_since=state.phase_since,
+        stop_requested_at=state.stop_requested_at,
         job_id=row.job_id,
         outputs=state.outputs,
         failure=state.failure,

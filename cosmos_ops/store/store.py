@@ -1,28 +1,27 @@
 """The run store: what users made and what became of it; its sessions are short, and no host is called inside one."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from types import TracebackType
-from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from typing_extensions import Self
 
-from cosmos_ops.errors import CosmosError, RecordNotFoundError, StoreError
-from cosmos_ops.job import Job
+from cosmos_ops.errors import CosmosError, StoreError
 from cosmos_ops.runs import Phase, Prompt, Run, RunFailure, RunOutputs, RunStatus
 from cosmos_ops.store import changes, queries
 from cosmos_ops.store.database import Database
+from cosmos_ops.store.job_store import JobStore, get_row, not_found
 from cosmos_ops.store.queries import RunFilter
-from cosmos_ops.store.records import JobRecord, ReadParams, prompt_row, read_job, read_prompt, read_run, run_row
+from cosmos_ops.store.records import ReadParams, prompt_row, read_prompt, read_run, read_state, run_row
 from cosmos_ops.store.schema import bring_up_to_date
-from cosmos_ops.store.tables import JobRow, PromptRow, RunRow, Table
-
-Row = TypeVar("Row", bound=Table)
+from cosmos_ops.store.tables import PromptRow, RunRow, Table
 
 ANY_RUN = RunFilter()
 NO_OUTPUTS = RunOutputs()
+BATCH_PAGE = 1000
+"""More runs than any batch has."""
 
 
 def utc_now() -> datetime:
@@ -30,13 +29,12 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class Store:
+class Store(JobStore):
     """Prompts, runs and jobs in one database; safe to share among threads, each process opens its own."""
 
     def __init__(self, database: Database, read_params: ReadParams, now: Callable[[], datetime]) -> None:
-        self._database = database
+        super().__init__(database, now)
         self._read_params = read_params
-        self._now = now
 
     @classmethod
     def open(cls, url: str, *, read_params: ReadParams, now: Callable[[], datetime] = utc_now) -> Self:
@@ -82,13 +80,13 @@ class Store:
                 return prompt
             known = session.get(PromptRow, prompt.id)
             if known is None:
-                raise _not_found(PromptRow, str(prompt.parent_id))
+                raise not_found(PromptRow, str(prompt.parent_id))
             return read_prompt(known)
 
     def prompt(self, prompt_id: str) -> Prompt:
         """Find one prompt."""
         with self._database.read() as session:
-            return read_prompt(_get(session, PromptRow, prompt_id))
+            return read_prompt(get_row(session, PromptRow, prompt_id))
 
     def prompts(self, *, limit: int, before: str | None = None, search: str = "") -> list[Prompt]:
         """A page of prompts, newest first.
@@ -119,7 +117,7 @@ class Store:
     def run(self, run_id: str) -> Run:
         """Find one run."""
         with self._database.read() as session:
-            return read_run(_get(session, RunRow, run_id), self._read_params)
+            return read_run(get_row(session, RunRow, run_id), self._read_params)
 
     def run_by_key(self, request_key: str) -> Run | None:
         """The run that a request made, if it made one."""
@@ -142,14 +140,30 @@ class Store:
     def take_up(self, run_id: str, *, flow_run_id: str, owner: str) -> Run:
         """Make a run of before part of a flow run that asks for the same again; returns the run as it is then."""
         with self._database.write() as session:
-            row = _get(session, RunRow, run_id, locked=True)
+            row = get_row(session, RunRow, run_id, locked=True)
             changes.take_up(row, flow_run_id=flow_run_id, owner=owner)
             return read_run(row, self._read_params)
 
     def set_phase(self, run_ids: Iterable[str], phase: Phase, *, job_id: str | None = None) -> None:
         """Say what these runs are doing; one that is not running, or not in this job any more, is left as it is."""
         with self._database.write() as session:
-            changes.set_phase(session, run_ids, phase, job_id=job_id)
+            changes.set_phase(session, run_ids, phase, job_id=job_id, now=self._now())
+
+    def request_stop(self, run_ids: Iterable[str]) -> list[str]:
+        """Ask for the end of runs: those in the queue are cancelled at once, who carries the others out hears of it.
+
+        Returns:
+            Ids of those that are running.
+        """
+        with self._database.write() as session:
+            return [row.id for row in changes.request_stop(session, run_ids, self._now())]
+
+    def to_stop(self, job_id: str) -> frozenset[str]:
+        """The runs of a job that are to end and have not."""
+        wanted = RunFilter(job_id=job_id, status=(RunStatus.RUNNING,))
+        with self._database.read() as session:
+            rows = session.scalars(queries.run_page(wanted, limit=BATCH_PAGE, before=None))
+            return frozenset(row.id for row in rows if read_state(row).stop_requested_at is not None)
 
     def finish(
         self,
@@ -176,7 +190,7 @@ class Store:
             raise ValueError(f"'{status.value}' is no final status")
         with self._database.write() as session:
             return changes.finish(
-                _get(session, RunRow, run_id, locked=True),
+                get_row(session, RunRow, run_id, locked=True),
                 status,
                 outputs=outputs,
                 failure=failure,
@@ -191,49 +205,7 @@ class Store:
             How many went back.
         """
         with self._database.write() as session:
-            return changes.requeue(session, run_ids, job_id=job_id)
-
-    def open_job(self, job: Job, *, host: str, owner: str, lease_s: float) -> bool:
-        """Claim all runs of a job for it: they are running from now on, in its first phase.
-
-        Returns:
-            Whether it took effect; if one of the runs is not queued any more, nothing is changed.
-        """
-        now = self._now()
-        record = JobRecord(job, host, owner, lease_until=now + timedelta(seconds=lease_s), created_at=now)
-        with self._database.write() as session:
-            return changes.open_job(session, record)
-
-    def renew_lease(self, job_id: str, *, owner: str, lease_s: float) -> bool:
-        """Keep a job for longer; false if it has ended or somebody else has taken it over."""
-        return self.take_over(job_id, from_owner=owner, owner=owner, lease_s=lease_s)
-
-    def take_over(self, job_id: str, *, from_owner: str, owner: str, lease_s: float) -> bool:
-        """Become the owner of a job; false if it has ended or is not that owner's any more."""
-        with self._database.write() as session:
-            return changes.take_over(
-                session,
-                _get(session, JobRow, job_id, locked=True),
-                from_owner=from_owner,
-                owner=owner,
-                lease_until=self._now() + timedelta(seconds=lease_s),
-            )
-
-    def end_job(self, job_id: str) -> None:
-        """Note that nothing more is to be done for a job; the first time counts."""
-        with self._database.write() as session:
-            row = _get(session, JobRow, job_id, locked=True)
-            row.ended_at = row.ended_at or self._now()
-
-    def job(self, job_id: str) -> JobRecord:
-        """Find one job."""
-        with self._database.read() as session:
-            return read_job(_get(session, JobRow, job_id))
-
-    def open_jobs(self) -> list[JobRecord]:
-        """The jobs that have not ended, oldest first, whatever their lease says."""
-        with self._database.read() as session:
-            return [read_job(row) for row in session.scalars(queries.jobs_not_ended())]
+            return changes.requeue(session, run_ids, job_id=job_id, now=self._now())
 
 
 def _is_added(session: Session, row: Table) -> bool:
@@ -247,22 +219,9 @@ def _is_added(session: Session, row: Table) -> bool:
     return True
 
 
-def _get(session: Session, table: type[Row], row_id: str, *, locked: bool = False) -> Row:
-    row = session.get(table, row_id, with_for_update={"key_share": True} if locked else None)
-    if row is None:
-        raise _not_found(table, row_id)
-    return row
-
-
 def _why_refused(session: Session, run: Run) -> CosmosError:
     if session.get(PromptRow, run.prompt_id) is None:
-        return _not_found(PromptRow, run.prompt_id)
+        return not_found(PromptRow, run.prompt_id)
     if run.parent_id is not None and session.get(RunRow, run.parent_id) is None:
-        return _not_found(RunRow, run.parent_id)
+        return not_found(RunRow, run.parent_id)
     return StoreError(f"a run of another request has the id '{run.id}' already")
-
-
-def _not_found(table: type[Table], row_id: str) -> RecordNotFoundError:
-    records = table.__tablename__
-    hint = "" if table is JobRow else f"; `cosmos {records} list` shows what is there"
-    return RecordNotFoundError(f"there is no {records.removesuffix('s')} '{row_id}'{hint}")

@@ -126,7 +126,7 @@ class JobRow(Table):
     """One job, who carries it out, and until when nobody else may."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "ended_at", "id"),)
+    __table_args__ = (Index(None, "ended_at", "id"), Index(None, "host", "waiting_since"))
 
     id: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[datetime]
@@ -134,7 +134,29 @@ class JobRow(Table):
     owner: Mapped[str]
     lease_until: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    waiting_since: Mapped[datetime | None]
+    """Since when it waits for a GPU slot of its host."""
     job: Mapped[JsonObject]
+
+
+class HostFaultRow(Table):
+    """One failure of a host that had nothing to do with the job."""
+
+    __tablename__ = "host_faults"
+    __table_args__ = (Index(None, "host", "happened_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    happened_at: Mapped[datetime]
+    message: Mapped[str] = mapped_column(FREE_TEXT)
+
+
+class StoreRow(Table):
+    """The store itself: one row, whose id tells its containers from those of other stores."""
+
+    __tablename__ = "store"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
 
 
 def _excerpt(text: str) -> str:

@@ -99,7 +99,7 @@ ONE = {"rs_1": COMPLETE}
         ({"code": 143, "events": FIRST_SAVED_SECOND_STARTED, "markers": ONE}, ["Completed", "ProcessKilledError", "NotRun"]),
         (
             {"code": 137, "oom_killed": True, "events": FIRST_SAVED_SECOND_STARTED, "markers": ONE},
-            ["Completed", "ProcessFailedError", "NotRun"],
+            ["Completed", "OutOfMemoryError", "NotRun"],
         ),
         (
             {"code": 143, "is_cancelled": True, "events": FIRST_SAVED_SECOND_STARTED, "markers": ONE},

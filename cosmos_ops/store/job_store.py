@@ -1,0 +1,127 @@
+"""What the run store knows of jobs and of the hosts that carry them out; part of `cosmos_ops.store.store`."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from cosmos_ops.errors import RecordNotFoundError
+from cosmos_ops.job import Job
+from cosmos_ops.names import new_id
+from cosmos_ops.store import changes, queries
+from cosmos_ops.store.database import Database
+from cosmos_ops.store.records import JobRecord, read_job
+from cosmos_ops.store.tables import HostFaultRow, JobRow, Table
+
+Row = TypeVar("Row", bound=Table)
+
+
+class JobStore:
+    """Jobs: who carries them out, until when nobody else may, which wait, and which hosts failed."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+        with database.read() as session:
+            self.id = session.scalars(queries.store_ids()).one()
+            """Tells the containers of this store from those of others on the same host."""
+
+    def open_job(self, job: Job, *, host: str, owner: str, lease_s: float) -> bool:
+        """Claim all runs of a job for it: they are running from now on, in its first phase.
+
+        Returns:
+            Whether it took effect; if one of the runs is not queued any more, nothing is changed.
+        """
+        now = self._now()
+        record = JobRecord(job, host, owner, lease_until=now + timedelta(seconds=lease_s), created_at=now)
+        with self._database.write() as session:
+            return changes.open_job(session, record)
+
+    def renew_lease(self, job_id: str, *, owner: str, lease_s: float) -> bool:
+        """Keep a job for longer; false if it has ended or somebody else has taken it over."""
+        return self.take_over(job_id, from_owner=owner, owner=owner, lease_s=lease_s)
+
+    def take_over(self, job_id: str, *, from_owner: str, owner: str, lease_s: float) -> bool:
+        """Become the owner of a job; false if it has ended or is not that owner's any more."""
+        with self._database.write() as session:
+            return changes.take_over(
+                session,
+                get_row(session, JobRow, job_id, locked=True),
+                from_owner=from_owner,
+                owner=owner,
+                lease_until=self._now() + timedelta(seconds=lease_s),
+            )
+
+    def end_job(self, job_id: str) -> None:
+        """Note that nothing more is to be done for a job; the first time counts."""
+        with self._database.write() as session:
+            row = get_row(session, JobRow, job_id, locked=True)
+            row.ended_at = row.ended_at or self._now()
+
+    def job(self, job_id: str) -> JobRecord:
+        """Find one job."""
+        with self._database.read() as session:
+            return read_job(get_row(session, JobRow, job_id))
+
+    def open_jobs(self) -> list[JobRecord]:
+        """The jobs that have not ended, oldest first, whatever their lease says."""
+        with self._database.read() as session:
+            return [read_job(row) for row in session.scalars(queries.jobs_not_ended())]
+
+    def wait_for_slot(self, job_id: str) -> int:
+        """Note that a job waits for a GPU slot of its host.
+
+        Returns:
+            How many wait for the same host for longer.
+        """
+        now = self._now()
+        with self._database.read() as session:
+            job = get_row(session, JobRow, job_id)
+            if job.waiting_since is not None:
+                return session.scalars(queries.jobs_ahead(job, now)).one()
+        with self._database.write() as session:
+            job = get_row(session, JobRow, job_id, locked=True)
+            job.waiting_since = job.waiting_since or now
+            session.flush()
+            return session.scalars(queries.jobs_ahead(job, now)).one()
+
+    def got_slot(self, job_id: str) -> None:
+        """Note that a job waits no more."""
+        with self._database.write() as session:
+            get_row(session, JobRow, job_id, locked=True).waiting_since = None
+
+    def note_fault(self, host: str, message: str) -> None:
+        """Note that a host failed."""
+        with self._database.write() as session:
+            session.add(HostFaultRow(id=new_id("hf"), host=host, happened_at=self._now(), message=message))
+
+    def faults(self, host: str, *, within_s: float) -> list[str]:
+        """What a host failed with lately, the newest first."""
+        since = self._now() - timedelta(seconds=within_s)
+        with self._database.read() as session:
+            return [fault.message for fault in session.scalars(queries.faults_of(host, since))]
+
+    def clear_faults(self, host: str) -> None:
+        """Note that a host works again."""
+        with self._database.write() as session:
+            session.execute(queries.clear_faults(host))
+
+
+def get_row(session: Session, table: type[Row], row_id: str, *, locked: bool = False) -> Row:
+    """One row, locked if it is to change.
+
+    Raises:
+        RecordNotFoundError: There is none of that id.
+    """
+    row = session.get(table, row_id, with_for_update={"key_share": True} if locked else None)
+    if row is None:
+        raise not_found(table, row_id)
+    return row
+
+
+def not_found(table: type[Table], row_id: str) -> RecordNotFoundError:
+    """The error for a row that is not there."""
+    records = table.__tablename__
+    hint = "" if table is JobRow else f"; `cosmos {records} list` shows what is there"
+    return RecordNotFoundError(f"there is no {records.removesuffix('s')} '{row_id}'{hint}")

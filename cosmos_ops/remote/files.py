@@ -1,6 +1,7 @@
 """Copying a file so that it arrives whole and verified, or not at all."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from cosmos_ops.errors import TransferError
@@ -18,8 +19,8 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def copy_verified(source: Path, target: Path, *, sha256: str) -> int:
-    """Copy a file beside its target, verify it, and rename it.
+def copy_verified(source: Path, target: Path, *, sha256: str, on_copied: Callable[[int], None]) -> int:
+    """Copy a file beside its target, verify it, and rename it; `on_copied` is told how many more bytes are through.
 
     Returns:
         Bytes copied.
@@ -35,6 +36,7 @@ def copy_verified(source: Path, target: Path, *, sha256: str) -> int:
                 while chunk := reader.read(CHUNK_BYTES):
                     digest.update(chunk)
                     writer.write(chunk)
+                    on_copied(len(chunk))
         except FileNotFoundError as error:
             raise TransferError(f"{source} is not there") from error
         if digest.hexdigest() != sha256:

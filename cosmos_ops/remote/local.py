@@ -8,16 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from cosmos_ops.errors import HostUnreachableError
+from cosmos_ops.errors import ContainerGoneError, HostUnhealthyError, HostUnreachableError
 from cosmos_ops.files import replacing
 from cosmos_ops.job import ContainerExit, ContainerSpec, InputFile, JobPaths, LogLine
 from cosmos_ops.remote import supervisor
 from cosmos_ops.remote.files import copy_verified
-from cosmos_ops.remote.host import ContainerState, Health
+from cosmos_ops.remote.host import GPU, ContainerState, Fetch, Health, ignore_bytes, ignore_contact
 from cosmos_ops.remote.lines import LineSplitter
 
 POLL_S = 0.05
@@ -33,6 +33,7 @@ class LocalHost:
 
     def __init__(self, workspace: Path, *, name: str = "local") -> None:
         self.name = name
+        self.slot_count = 0
         self._workspace = workspace.absolute()
         self._containers = self._workspace / "containers"
         self._containers.mkdir(parents=True, exist_ok=True)
@@ -41,12 +42,28 @@ class LocalHost:
         """Real folders: a plain process sees the host as it is."""
         return JobPaths(job=PurePosixPath(self._workspace / job_folder), inputs=PurePosixPath(self._workspace / "inputs"))
 
-    def put(self, file: InputFile) -> int:
-        """Copy an input under its content."""
+    def image(self, family: str, default: str) -> str:  # noqa: ARG002
+        """There are no images here."""
+        return default
+
+    def check(self, container: ContainerSpec, inputs: Sequence[InputFile]) -> None:  # noqa: ARG002
+        """Look at the free disk space.
+
+        Raises:
+            HostUnhealthyError: There is too little.
+        """
+        if problems := self.health().problems:
+            raise HostUnhealthyError(f"host {self.name}: {'; '.join(problems)}")
+
+    def put(self, files: Sequence[InputFile], *, on_sent: Callable[[int], None] = ignore_bytes) -> int:
+        """Copy inputs under their content."""
+        return sum(self._put(file, on_sent) for file in files)
+
+    def _put(self, file: InputFile, on_sent: Callable[[int], None]) -> int:
         target = self._workspace / file.host_path
         if target.exists() and target.stat().st_size == file.size_bytes:
             return 0
-        return copy_verified(file.source, target, sha256=file.sha256)
+        return copy_verified(file.source, target, sha256=file.sha256, on_copied=on_sent)
 
     def write(self, path: PurePosixPath, text: str) -> None:
         """Write a small file, completely or not at all."""
@@ -60,9 +77,10 @@ class LocalHost:
         except FileNotFoundError:
             return None
 
-    def get(self, path: PurePosixPath, target: Path, *, sha256: str) -> None:
-        """Copy a file home, verified."""
-        copy_verified(self._workspace / path, target, sha256=sha256)
+    def get(self, files: Sequence[Fetch], *, on_received: Callable[[int], None] = ignore_bytes) -> None:
+        """Copy files home, verified."""
+        for file in files:
+            copy_verified(self._workspace / file.path, file.target, sha256=file.sha256, on_copied=on_received)
 
     def exists(self, path: PurePosixPath) -> bool:
         """Whether there is such a file or folder."""
@@ -72,14 +90,21 @@ class LocalHost:
         """Remove a folder with all that is in it."""
         shutil.rmtree(self._workspace / path, ignore_errors=True)
 
-    def start(self, name: str, container: ContainerSpec, *, labels: Mapping[str, str]) -> None:
+    def start(
+        self,
+        name: str,
+        container: ContainerSpec,
+        *,
+        folder: PurePosixPath,  # noqa: ARG002
+        labels: Mapping[str, str],
+    ) -> None:
         """Start a process, or attach to the one of that name."""
-        folder = self._containers / name
-        if not folder.exists():
-            self._create(folder, container, labels)
-        if not (folder / supervisor.PID).exists() and not (folder / supervisor.EXIT).exists():
+        own = self._containers / name
+        if not own.exists():
+            self._create(own, container, labels)
+        if not (own / supervisor.PID).exists() and not (own / supervisor.EXIT).exists():
             # Two starts at once make two supervisors; the lock in the folder lets one of them work.
-            self._spawn_supervisor(folder)
+            self._spawn_supervisor(own)
 
     def follow(
         self,
@@ -89,11 +114,12 @@ class LocalHost:
         is_cancelled: Callable[[], bool],
         stall_limit_s: float,
         grace_s: float,
+        on_contact: Callable[[bool], None] = ignore_contact,  # noqa: ARG002
     ) -> ContainerExit:
         """Hand over every line as it comes, until the process has ended."""
         folder = self._containers / name
         if not folder.exists():
-            raise HostUnreachableError(f"there is no process '{name}' on {self.name}")
+            raise ContainerGoneError(f"there is no process '{name}' on {self.name}")
         splitter, offset, spoke_at = LineSplitter(), 0, time.monotonic()
         while True:
             ended = self._exit(folder)
@@ -140,6 +166,10 @@ class LocalHost:
         folder = self._containers / name
         if folder.exists() and not supervisor.is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def gpus(self) -> list[GPU]:
+        """Plain processes get none."""
+        return []
 
     def health(self) -> Health:
         """Look at the free disk space."""

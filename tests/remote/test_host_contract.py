@@ -9,35 +9,75 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import psutil
 import pytest
 
-from cosmos_ops.errors import HostUnreachableError, TransferError
+from cosmos_ops.errors import ContainerGoneError, TransferError
 from cosmos_ops.job import ContainerExit, ContainerSpec, InputFile, LogLine
 from cosmos_ops.remote.files import sha256_of
+from cosmos_ops.remote.host import Fetch
 from cosmos_ops.remote.local import LocalHost
+from cosmos_ops.remote.ssh_host import SSHHost
+from tests.hosts.images import BASE
 
-KINDS = {"local": LocalHost}
+from .servers import a_spec
+
+pytestmark = pytest.mark.gpu_machines
+
+KINDS = ("local", "ssh")
 NAME = "cosmos-jb_1"
+FOLDER = PurePosixPath("jobs/jb_1")
 
 
 @pytest.fixture(params=KINDS)
-def host(request, tmp_path):
-    host = KINDS[request.param](tmp_path / "workspace")
-    yield host
-    for state in host.find({}):
-        host.stop(state.name, grace_s=0)
-    host.close()
+def kind(request):
+    """What a test asks for before its machine is needed."""
+    return request.param
+
+
+@pytest.fixture
+def workspace(kind, request, tmp_path):
+    """The workspace of the host, as the test sees it."""
+    return tmp_path / "workspace" if kind == "local" else request.getfixturevalue("machine").workspace
+
+
+@pytest.fixture
+def connect(kind, workspace, request, tmp_path):
+    """Makes connections to one and the same machine."""
+    hosts = []
+
+    def connected():
+        if kind == "local":
+            hosts.append(LocalHost(workspace))
+        else:
+            hosts.append(SSHHost(a_spec(request.getfixturevalue("machine"), tmp_path)))
+        return hosts[-1]
+
+    yield connected
+    for state in connected().find({}):
+        hosts[-1].stop(state.name, grace_s=0)
+    for host in hosts:
+        host.close()
+
+
+@pytest.fixture
+def host(connect):
+    return connect()
 
 
 def a_container(code, **env):
-    return ContainerSpec(image="any", argv=("python", "-u", "-c", code), env=env)
+    return ContainerSpec(image=BASE, argv=("python", "-u", "-c", code), env=env, needs_gpu=False)
 
 
 def start(host, code, name=NAME, labels=None, **env):
-    host.start(name, a_container(code, **env), labels=labels or {"cosmos.job": "jb_1"})
+    return host.start(name, a_container(code, **env), folder=FOLDER, labels=labels or {"cosmos.job": "jb_1"})
+
+
+def inside(host, name):
+    """A file of the job as the process sees it; the test sees it in the workspace."""
+    return str(host.paths(FOLDER).job / name)
 
 
 def follow(host, name=NAME, *, on_line=None, is_cancelled=lambda: False, stall_limit_s=30.0, grace_s=5.0):
@@ -61,8 +101,9 @@ def an_input(path, content=b"content"):
     return InputFile(source=path, sha256=sha256_of(path), size_bytes=len(content))
 
 
-def test_two_starts_do_the_work_once(host, tmp_path):
-    code = f"open({str(tmp_path / 'done')!r}, 'a').write('x'); print('working')"
+def test_two_starts_do_the_work_once(host):
+    host.write(FOLDER / "spec", "")
+    code = f"open({inside(host, 'done')!r}, 'a').write('x'); print('working')"
 
     start(host, code)
     start(host, code)
@@ -72,30 +113,25 @@ def test_two_starts_do_the_work_once(host, tmp_path):
 
     assert first == second
     assert texts(first[1]) == ["working"]
-    assert (tmp_path / "done").read_text() == "x"
+    assert host.read(FOLDER / "done") == "x"
 
 
-def test_who_comes_late_gets_every_line_from_the_first_on(host):
+def test_who_comes_late_gets_every_line_from_the_first_on(host, connect):
     start(host, "print('one'); print('two')")
     follow(host)
 
-    ended, lines = follow(again(host))
+    ended, lines = follow(connect())
 
     assert ended.code == 0
     assert texts(lines) == ["one", "two"]
 
 
-def again(host):
-    """A second connection to the same machine."""
-    return type(host)(host._workspace)
-
-
-def test_a_line_comes_while_the_container_still_runs(host, tmp_path):
-    seen = tmp_path / "seen"
-    code = f"import os, time\nprint('first')\nwhile not os.path.exists({str(seen)!r}): time.sleep(0.01)\nprint('second')"
+def test_a_line_comes_while_the_container_still_runs(host):
+    seen = inside(host, "seen")
+    code = f"import os, time\nprint('first')\nwhile not os.path.exists({seen!r}): time.sleep(0.01)\nprint('second')"
 
     start(host, code)
-    ended, lines = follow(host, on_line=lambda _: seen.touch())
+    ended, lines = follow(host, on_line=lambda _: host.write(FOLDER / "seen", ""))
 
     assert (ended.code, texts(lines)) == (0, ["first", "second"])
 
@@ -134,7 +170,7 @@ def test_after_a_signal_the_exit_code_is_128_and_its_number(host, number):
 
 
 def test_a_program_that_does_not_exist_ends_with_127_and_says_so(host):
-    host.start(NAME, ContainerSpec("any", ("no-such-program",), {}), labels={})
+    host.start(NAME, ContainerSpec(BASE, ("no-such-program",), {}, needs_gpu=False), folder=FOLDER, labels={"cosmos.job": "jb_1"})
 
     ended, lines = follow(host)
 
@@ -172,7 +208,7 @@ def test_who_does_not_listen_is_killed_after_the_grace(host):
     assert ended == ContainerExit(137, is_cancelled=True)
 
 
-def test_children_of_the_program_are_stopped_with_it(host):
+def test_children_of_the_program_are_stopped_with_it(host, kind, request):
     code = "import subprocess, sys, time\n"
     code += "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\nprint(child.pid)\ntime.sleep(60)"
     children = []
@@ -180,7 +216,10 @@ def test_children_of_the_program_are_stopped_with_it(host):
     start(host, code)
     follow(host, on_line=lambda line: children.append(int(line.text)), is_cancelled=lambda: bool(children), grace_s=0.2)
 
-    wait_until(lambda: not lives(children[0]))
+    if kind == "local":
+        wait_until(lambda: not lives(children[0]))
+    else:
+        assert request.getfixturevalue("machine").container_pids() == []
 
 
 def lives(process_id):
@@ -222,7 +261,7 @@ def test_a_removed_container_is_gone_and_one_that_runs_stays(host):
         host.remove(name)
 
     assert [state.name for state in host.find({})] == ["running"]
-    with pytest.raises(HostUnreachableError, match="ended"):
+    with pytest.raises(ContainerGoneError, match="ended"):
         follow(host, "ended")
 
 
@@ -240,9 +279,11 @@ def test_an_input_is_sent_once(host, tmp_path):
     file = an_input(tmp_path / "A.MP4")
     same = an_input(tmp_path / "other name.mp4")
 
-    assert [host.put(file), host.put(file), host.put(same)] == [7, 0, 0]
+    assert [host.put([file]), host.put([file]), host.put([same, file])] == [7, 0, 0]
     assert host.read(file.host_path) == "content"
-    assert Path(host.paths(PurePosixPath("jobs/jb_1")).input(file)).read_bytes() == b"content"
+    seen = str(host.paths(FOLDER).input(file))
+    start(host, f"print(open({seen!r}).read())")
+    assert texts(follow(host)[1]) == ["content"]
 
 
 def test_an_input_that_changed_since_it_was_read_is_refused(host, tmp_path):
@@ -250,7 +291,7 @@ def test_an_input_that_changed_since_it_was_read_is_refused(host, tmp_path):
     file.source.write_bytes(b"changed")
 
     with pytest.raises(TransferError, match="has changed or was damaged"):
-        host.put(file)
+        host.put([file])
     assert not host.exists(file.host_path)
 
 
@@ -258,7 +299,7 @@ def test_half_an_input_is_sent_again(host, tmp_path):
     file = an_input(tmp_path / "a.mp4")
     host.write(file.host_path, "con")
 
-    assert host.put(file) == 7
+    assert host.put([file]) == 7
     assert host.read(file.host_path) == "content"
 
 
@@ -267,7 +308,7 @@ def test_a_file_comes_home_whole_and_checked(host, tmp_path):
     target = tmp_path / "home" / "out.txt"
     sha256 = an_input(tmp_path / "same", "größe".encode()).sha256
 
-    host.get(PurePosixPath("jobs/jb_1/out.txt"), target, sha256=sha256)
+    host.get([Fetch(FOLDER / "out.txt", target, sha256)])
 
     assert target.read_text(encoding="utf-8") == "größe"
 
@@ -279,7 +320,7 @@ def test_what_is_missing_or_damaged_leaves_nothing_at_home(host, tmp_path, conte
         host.write(path, content)
 
     with pytest.raises(TransferError, match=words):
-        host.get(path, tmp_path / "home" / "out.txt", sha256="0" * 64)
+        host.get([Fetch(path, tmp_path / "home" / "out.txt", "0" * 64)])
 
     assert list((tmp_path / "home").iterdir()) == []
 

@@ -1,18 +1,50 @@
 """Carries any job out on any host: stage in, compute, judge, stage out. Every step may be called again and does no work twice."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from cosmos_ops.errors import HostUnhealthyError, TransferError
+from cosmos_ops.errors import HostUnreachableError, RunCancelledError, TransferError
 from cosmos_ops.files import full_disk_said
 from cosmos_ops.job import Completed, ContainerExit, Event, Job, JobItem, LogLine, Outcome
 from cosmos_ops.operations.operation import Operation
-from cosmos_ops.remote.host import Host
+from cosmos_ops.remote.host import JOB_LABEL, Fetch, Host
 
 GRACE_S = 10.0
 """Between SIGTERM and SIGKILL when a container is stopped."""
+SLOT_PAUSE_MIN_S, SLOT_PAUSE_MAX_S = 0.05, 0.25
+LOST_PAUSE_S = 1.0
+PATIENCE_S = 20.0
+"""How long a host that does not answer is waited for, once the job is cancelled; what is left is done when it answers again."""
+
+T = TypeVar("T")
+
+
+class Watch(Protocol):
+    """Who watches a job: is told what happens, and tells whether to go on."""
+
+    def line(self, line: LogLine) -> None:
+        """A line of the process."""
+
+    def event(self, event: Event) -> None:
+        """What a line tells."""
+
+    def is_cancelled(self) -> bool:
+        """Whether to stop."""
+
+    def is_its_turn(self) -> bool:
+        """Whether no other job waits for the host for longer."""
+
+    def waiting(self, reason: str) -> None:
+        """No GPU slot is free."""
+
+    def started(self) -> None:
+        """The container has been started, or was there already."""
+
+    def contact(self, is_there: bool) -> None:
+        """The host does not answer any more, or answers again."""
 
 
 @dataclass
@@ -23,38 +55,37 @@ class Computation:
     exit: ContainerExit | None = None
 
 
-def stage_in(job: Job, host: Host) -> int:
+def stage_in(job: Job, host: Host, watch: Watch, *, on_sent: Callable[[int], None]) -> int:
     """Bring inputs and specs to the host; once the container exists, all of it is there.
 
     Returns:
         Bytes of inputs sent.
 
     Raises:
-        HostUnhealthyError: The host cannot run jobs; nothing was sent.
+        HostUnreachableError: The host does not answer from the start; nothing was sent.
+        HostUnhealthyError: The host cannot run the job; nothing was sent.
+        RunCancelledError: The job was cancelled.
     """
-    if host.find({"cosmos.job": job.id}):
+    if host.find({JOB_LABEL: job.id}):
         return 0
-    if problems := host.health().problems:
-        raise HostUnhealthyError(f"host {host.name}: {'; '.join(problems)}")
-    sent = sum(host.put(file) for file in job.inputs)
+    host.check(job.container, job.inputs)
+
+    def sent(count: int) -> None:
+        if watch.is_cancelled():
+            raise RunCancelledError("cancelled while its inputs were sent")
+        on_sent(count)
+
+    sent(0)
+    count = patiently(watch, lambda: host.put(job.inputs, on_sent=sent))
     for file in job.files:
-        host.write(job.host_folder / file.path, file.text)
-    return sent
+        patiently(watch, lambda path=job.host_folder / file.path, text=file.text: host.write(path, text))  # type: ignore[misc]
+    return count
 
 
 def compute(
-    job: Job,
-    operation: Operation[Any],
-    host: Host,
-    *,
-    labels: Mapping[str, str],
-    log: Path,
-    on_line: Callable[[LogLine], None],
-    on_event: Callable[[Event], None],
-    is_cancelled: Callable[[], bool],
+    job: Job, operation: Operation[Any], host: Host, watch: Watch, *, labels: Mapping[str, str], log: Path
 ) -> Computation:
     """Start the container or attach to it, and follow it to its end; the log file has every line from the first one on."""
-    host.start(job.container_name, job.container, labels={"cosmos.job": job.id, **labels})
     computation = Computation()
     log.parent.mkdir(parents=True, exist_ok=True)
     with full_disk_said(log), log.open("w", encoding="utf-8") as file:
@@ -63,13 +94,22 @@ def compute(
             if not line.is_redraw:
                 file.write(line.text + "\n")
                 file.flush()
-            on_line(line)
+            watch.line(line)
             for event in operation.read_progress(line.text):
                 computation.events.append(event)
-                on_event(event)
+                watch.event(event)
 
+        if not _is_started(job, host, watch, {JOB_LABEL: job.id, **labels}):
+            computation.exit = ContainerExit(0, is_cancelled=True)
+            return computation
+        watch.started()
         computation.exit = host.follow(
-            job.container_name, on_line=take, is_cancelled=is_cancelled, stall_limit_s=job.stall_limit_s, grace_s=GRACE_S
+            job.container_name,
+            on_line=take,
+            is_cancelled=watch.is_cancelled,
+            on_contact=watch.contact,
+            stall_limit_s=job.stall_limit_s,
+            grace_s=GRACE_S,
         )
     return computation
 
@@ -88,12 +128,14 @@ def stage_out(job: Job, item: JobItem, outcome: Completed, host: Host, folder: P
     Returns:
         Role to file.
     """
-    files = {}
+    files: dict[str, Path] = {}
+    fetches: list[Fetch] = []
     for role, output in outcome.files.items():
         if output.path.is_absolute() or ".." in output.path.parts:
             raise TransferError(f"run {item.run_id}: the marker names {output.path}, which is outside its folder")
         files[role] = folder / output.path.name
-        host.get(job.host_folder / item.folder / output.path, files[role], sha256=output.sha256)
+        fetches.append(Fetch(job.host_folder / item.folder / output.path, files[role], output.sha256, output.size_bytes))
+    host.get(fetches)
     return files
 
 
@@ -101,3 +143,50 @@ def clean_up(job: Job, host: Host) -> None:
     """Remove the container and the job's folder; only when all that matters is home and recorded."""
     host.remove(job.container_name)
     host.remove_folder(job.host_folder)
+
+
+def patiently(watch: Watch, step: Callable[[], T]) -> T:
+    """Do one step on a host, as soon as it answers: one that does not answer is no failed run.
+
+    Raises:
+        HostUnreachableError: The job is cancelled, and the host did not answer for `PATIENCE_S` since it was lost.
+    """
+    lost_at: float | None = None
+    while True:
+        try:
+            result = step()
+        except HostUnreachableError:
+            if lost_at is None:
+                lost_at = time.monotonic()
+                watch.contact(False)
+            if watch.is_cancelled() and time.monotonic() - lost_at > PATIENCE_S:
+                raise
+            time.sleep(LOST_PAUSE_S)
+            continue
+        if lost_at is not None:
+            watch.contact(True)
+        return result
+
+
+def _is_started(job: Job, host: Host, watch: Watch, labels: Mapping[str, str]) -> bool:
+    """Wait for a GPU slot, in the order of asking; false if the job was cancelled before it got one."""
+    pause_s = SLOT_PAUSE_MIN_S
+    if watch.is_cancelled() and not patiently(watch, lambda: host.find({JOB_LABEL: job.id})):
+        return False
+    while True:
+        if watch.is_its_turn():
+            start: Callable[[], Any] = lambda: host.start(  # noqa: E731
+                job.container_name, job.container, folder=job.host_folder, labels=labels
+            )
+            busy = patiently(watch, start)
+            if busy is None:
+                return True
+            watch.waiting(busy.reason)
+        else:
+            watch.waiting("others wait for longer")
+        if watch.is_cancelled():
+            # A container that was only created is gone after this.
+            patiently(watch, lambda: host.stop(job.container_name, grace_s=0))
+            return False
+        time.sleep(pause_s)
+        pause_s = min(1.5 * pause_s, SLOT_PAUSE_MAX_S)

@@ -18,6 +18,9 @@ class Settings(BaseSettings):
     outputs: Path | None = Field(None)
     """Folder of the results; empty for `outputs` in the home folder."""
 
+    ssh_folder: Path = Field(Path("~/.ssh"))
+    """Folder of OpenSSH's configuration, known hosts and default keys; only read."""
+
     @property
     def home_folder(self) -> Path:
         """The home folder, absolute."""

@@ -1,16 +1,19 @@
-"""Makes records agree with machines: brings home what processes that are gone have left, and closes what nobody carries out."""
+"""Makes records agree with machines: brings home what is finished, closes what nobody carries out, removes what nobody owns."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
-from cosmos_ops import execution
-from cosmos_ops.errors import InterruptedRunError
-from cosmos_ops.job import LogLine
-from cosmos_ops.operations import find_operation
+from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, RecordNotFoundError
+from cosmos_ops.following import LEASE_S, STORE_LABEL, Follower
+from cosmos_ops.homecoming import complete
+from cosmos_ops.job import host_folder
 from cosmos_ops.owners import is_gone
+from cosmos_ops.remote.host import JOB_LABEL, ContainerState
 from cosmos_ops.runs import Run, RunFailure, RunStatus
 from cosmos_ops.store import JobRecord, RunFilter
-from cosmos_ops.workplace import LEASE_S, Follower, Workplace, bring_home, record
+from cosmos_ops.workplace import Workplace
 
 PAGE = 500
 
@@ -19,61 +22,175 @@ PAGE = 500
 class Reconciled:
     """What was found and done; the runs as they are afterwards."""
 
-    brought_home: tuple[Run, ...]
-    interrupted: tuple[Run, ...]
+    brought_home: tuple[Run, ...] = ()
+    """They have a final status now."""
+    interrupted: tuple[Run, ...] = ()
+    """Nothing is left of them to bring home."""
+    still_computing: tuple[str, ...] = ()
+    """Jobs whose container goes on without anybody following it; a later reconcile brings them home."""
+    removed: tuple[str, ...] = ()
+    """Containers that no open job owned."""
+    unreachable: tuple[str, ...] = ()
+    """Jobs whose host does not answer."""
 
     @property
     def flow_run_ids(self) -> frozenset[str]:
         """The flow runs whose process is gone."""
         return frozenset(run.flow_run_id for run in (*self.brought_home, *self.interrupted) if run.flow_run_id)
 
+    def __add__(self, other: "Reconciled") -> "Reconciled":
+        """Both together."""
+        return Reconciled(
+            self.brought_home + other.brought_home,
+            self.interrupted + other.interrupted,
+            self.still_computing + other.still_computing,
+            self.removed + other.removed,
+            self.unreachable + other.unreachable,
+        )
 
-def reconcile(place: Workplace, *, leave: Callable[[Run], bool] = lambda _: False) -> Reconciled:
-    """Look after all unfinished runs whose process is gone.
 
-    A job whose container was started is followed to its end and brought home; all other runs fail as interrupted.
+def reconcile(place: Workplace, *, leave: Callable[[Run], bool] = lambda _: False, waits: bool = True) -> Reconciled:
+    """Look after the jobs of a host whose process is gone, and after the runs of processes that are gone and have no job.
 
     Args:
-        place: Where they were carried out.
+        place: The store, the results and the host.
         leave: Runs that somebody else resumes.
+        waits: Whether to follow containers that still compute to their end; else they are left for a later time.
     """
-    abandoned = [run for run in _unfinished(place) if run.owner and is_gone(run.owner) and not leave(run)]
-    ids = {run.id for run in abandoned}
+    found = _Found(place, leave, waits)
+    abandoned = [run for run in unfinished(place) if run.owner and is_gone(run.owner) and not leave(run)]
     for job in place.store.open_jobs():
-        if any(item.run_id in ids for item in job.job.items) and job.host == place.host.name and is_gone(job.owner):
-            _adopt(place, job)
-    now = [place.store.run(run.id) for run in abandoned]
-    interrupted = []
-    for run in now:
-        # Another process may have taken it over meanwhile.
-        if not run.status.is_final and run.owner and is_gone(run.owner):
-            failure = RunFailure.of(InterruptedRunError("the process that was to carry it out is gone; run it again"))
-            place.store.finish(run.id, RunStatus.FAILED, failure=failure)
-            interrupted.append(place.store.run(run.id))
-    return Reconciled(tuple(run for run in now if run.status.is_final), tuple(interrupted))
+        if job.host == place.host.name and is_abandoned(job) and not any(leave(run) for run in _runs_of(place, job)):
+            found.look_after(job)
+    with suppress(HostUnreachableError):
+        found.remove_unowned()
+    return found.report(abandoned)
 
 
-def _adopt(place: Workplace, found: JobRecord) -> None:
-    job = found.job
-    if not place.store.take_over(job.id, from_owner=found.owner, owner=place.owner, lease_s=LEASE_S):
+def stop(place: Workplace, job: JobRecord) -> None:
+    """End a job that nobody follows: its container is stopped, what its runs left comes home, they end as cancelled.
+
+    Raises:
+        HostUnreachableError: Its host does not answer; the stop stays requested, and `reconcile` carries it out.
+    """
+    place.store.request_stop(item.run_id for item in job.job.items)
+    stop_requested(place, job)
+
+
+def stop_requested(place: Workplace, job: JobRecord) -> None:
+    """As `stop`, for those runs of a job whose end was asked for; the unfinished ones beside them go back into the queue."""
+    containers = place.host.find({JOB_LABEL: job.job.id})
+    if containers and containers[0].is_started:
+        complete(Follower(place, job.job, is_stopping=lambda: False, may_have_started=True))
         return
-    if not place.host.find({"cosmos.job": job.id}):
-        place.host.remove_folder(job.host_folder)
-        place.store.end_job(job.id)
-        return
-    follower = Follower(place, job, on_line=_ignore_line, on_event=lambda _: None, is_cancelled=lambda: False)
-    computation = follower.follow({})
-    outcomes = execution.judge(job, find_operation(job.operation, job.family), place.host, computation)
-    record(place, job, outcomes, bring_home(place, job, outcomes))
+    for state in containers:
+        place.host.stop(state.name, grace_s=0)
+    place.host.remove_folder(job.job.host_folder)
+    # To the queue; those that are to end do so on the way.
+    place.store.requeue((item.run_id for item in job.job.items), job_id=job.job.id)
+    place.store.end_job(job.job.id)
 
 
-def _ignore_line(line: LogLine) -> None:
-    """The log file has it; there is nobody to show it to."""
+def is_abandoned(job: JobRecord) -> bool:
+    """Whether nobody looks after a job: its process is gone, or on another machine and has not renewed its lease."""
+    return is_gone(job.owner) or job.lease_until < datetime.now(timezone.utc)
 
 
-def _unfinished(place: Workplace) -> list[Run]:
+def unfinished(place: Workplace) -> list[Run]:
+    """All runs that are queued or running, newest first."""
     runs: list[Run] = []
     wanted = RunFilter(status=(RunStatus.QUEUED, RunStatus.RUNNING))
     while page := place.store.runs(wanted, limit=PAGE, before=runs[-1].id if runs else None):
         runs += page
     return runs
+
+
+@dataclass
+class _Found:
+    place: Workplace
+    leave: Callable[[Run], bool]
+    waits: bool
+    looked_after: list[str] = field(default_factory=list)
+    interrupted: list[str] = field(default_factory=list)
+    still_computing: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unreachable: list[str] = field(default_factory=list)
+
+    def look_after(self, job: JobRecord) -> None:
+        """Bring home what a job left, or leave it to compute."""
+        place, run_ids = self.place, [item.run_id for item in job.job.items]
+        try:
+            containers = place.host.find({JOB_LABEL: job.job.id})
+            is_to_stop = bool(place.store.to_stop(job.job.id))
+            if containers and containers[0].exit is None and containers[0].is_started and not (self.waits or is_to_stop):
+                self.still_computing.append(job.job.id)
+                return
+            if not place.store.take_over(job.job.id, from_owner=job.owner, owner=place.owner, lease_s=LEASE_S):
+                return
+            if containers and containers[0].is_started:
+                complete(Follower(place, job.job, is_stopping=lambda: False))
+                self.looked_after += run_ids
+            else:
+                self._close(job, containers)
+        except HostUnreachableError:
+            self.unreachable.append(job.job.id)
+
+    def remove_unowned(self) -> None:
+        """Stop and remove the containers of this store whose job has ended or is not recorded."""
+        place = self.place
+        for state in place.host.find({STORE_LABEL: place.store.id}):
+            job_id = state.labels.get(JOB_LABEL, "")
+            if self._is_open(job_id):
+                continue
+            place.host.stop(state.name, grace_s=0)
+            place.host.remove(state.name)
+            place.host.remove_folder(host_folder(job_id))
+            self.removed.append(state.name)
+
+    def report(self, abandoned: Iterable[Run]) -> Reconciled:
+        """Close the runs that nobody carries out, and say what became of all."""
+        store = self.place.store
+        for run in abandoned:
+            now = store.run(run.id)
+            # Another process may have taken it over meanwhile, or its job waits for its host.
+            if not now.status.is_final and now.job_id is None and now.owner and is_gone(now.owner):
+                _interrupt(self.place, run.id)
+                self.interrupted.append(run.id)
+        brought = tuple(store.run(run_id) for run_id in self.looked_after)
+        return Reconciled(
+            brought_home=tuple(run for run in brought if run.status.is_final),
+            interrupted=tuple(store.run(run_id) for run_id in self.interrupted),
+            still_computing=tuple(self.still_computing),
+            removed=tuple(self.removed),
+            unreachable=tuple(self.unreachable),
+        )
+
+    def _close(self, job: JobRecord, containers: list[ContainerState]) -> None:
+        """A job without a container that ran: nothing was computed, or somebody removed it all."""
+        place = self.place
+        for state in containers:
+            place.host.stop(state.name, grace_s=0)
+        place.host.remove_folder(job.job.host_folder)
+        to_stop = place.store.to_stop(job.job.id)
+        for run_id in (item.run_id for item in job.job.items):
+            if run_id in to_stop:
+                place.store.finish(run_id, RunStatus.CANCELLED, job_id=job.job.id)
+            else:
+                _interrupt(place, run_id)
+            self.interrupted.append(run_id)
+        place.store.end_job(job.job.id)
+
+    def _is_open(self, job_id: str) -> bool:
+        try:
+            return self.place.store.job(job_id).ended_at is None
+        except RecordNotFoundError:
+            return False
+
+
+def _interrupt(place: Workplace, run_id: str) -> None:
+    error: CosmosError = InterruptedRunError("the process that was to carry it out is gone; run it again")
+    place.store.finish(run_id, RunStatus.FAILED, failure=RunFailure.of(error))
+
+
+def _runs_of(place: Workplace, job: JobRecord) -> list[Run]:
+    return [place.store.run(item.run_id) for item in job.job.items]

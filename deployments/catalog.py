@@ -7,9 +7,17 @@ from prefect.flows import Flow
 from flows.enhance import enhance
 from flows.inference import inference
 from flows.pipeline import pipeline
+from flows.upkeep import reconcile
 from flows.upscale import upscale
 
 NAME = "default"
 TAGS = ["cosmos"]
-FLOWS: tuple[Flow[..., Any], ...] = (pipeline, enhance, inference, upscale)
+FLOWS: tuple[Flow[..., Any], ...] = (pipeline, enhance, inference, upscale, reconcile)
 """The pipeline first: it is what most people look for."""
+
+RECONCILE_EVERY_S = 300
+
+
+def interval_s(flow: Flow[..., Any]) -> int | None:
+    """How often a flow runs by itself; most wait to be asked."""
+    return RECONCILE_EVERY_S if flow is reconcile else None

@@ -124,6 +124,27 @@ def runs_show(run_id: str) -> None:
         click.echo(_json(run_record(store.run(run_id), _results())))
 
 
+@cli.command()
+@click.option("--run", "run_id", required=True, help="Id of the run (rs_...).")
+@click.option("--force", "is_forced", is_flag=True, help="End its process at once, without the ten seconds to clean up.")
+def kill(run_id: str, is_forced: bool) -> None:
+    """End a run that waits or is at work; it becomes cancelled, its batch goes on without it."""
+    use_own_prefect(Settings(), api_url=_api_url())
+    from deployments.upkeep import kill as end
+
+    end(run_id, is_forced=is_forced, say=lambda text: click.echo(text))
+
+
+@cli.command()
+@click.option("--wait", "waits", is_flag=True, help="Follow what still computes to its end.")
+def reconcile(waits: bool) -> None:
+    """Bring home what finished while nobody looked, close what nobody carries out, stop what nobody owns."""
+    use_own_prefect(Settings(), api_url=_api_url())
+    from deployments.upkeep import reconcile as reconcile_hosts
+
+    reconcile_hosts(waits=waits, say=lambda text: click.echo(text))
+
+
 def main() -> None:
     """Run the command; exit code 2 for bad input, 1 for what failed, 130 after Ctrl-C."""
     try:
@@ -141,6 +162,13 @@ def main() -> None:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _api_url() -> str | None:
+    """The Prefect server that knows the hosts: the one that is named, that of `cosmos up`, or none, for the embedded one."""
+    from deployments.server import running_server
+
+    return os.environ.get("PREFECT_API_URL") or running_server(Settings())
 
 
 def _store() -> Store:

@@ -93,9 +93,9 @@ def _run_pipeline(demo: Demo, text: str, console: Console, reconciled: Reconcile
     from prefect.client.orchestration import get_client
 
     from deployments.display import LiveProgress
-    from deployments.up import close_flow_runs
     from flows.observer import observed_by
     from flows.pipeline import pipeline
+    from flows.upkeep import close_flow_runs
 
     settings = InferenceSettings.model_validate({FAMILY: demo.params})
     name = storable(demo.name) if demo.name is not None else (Path(demo.input_path).stem if demo.input_path else DEMO_NAME)

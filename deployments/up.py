@@ -11,7 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.deployments.runner import RunnerDeployment
-from prefect.states import Cancelled, Crashed, Scheduled
+from prefect.states import Cancelled, Scheduled
 
 from blocks import GPUHost, RunStore
 from cosmos_ops.errors import InputError
@@ -19,11 +19,13 @@ from cosmos_ops.owners import is_gone
 from cosmos_ops.runs import RunStatus
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import RunFilter
-from cosmos_ops.upkeep import reconcile
-from deployments.catalog import FLOWS, NAME, TAGS
+from cosmos_ops.upkeep import Reconciled
+from deployments.catalog import FLOWS, NAME, TAGS, interval_s
 from deployments.server import is_healthy, own_server, running_server
 from flows.cancellation import cancel_runs
-from flows.workplace import workplace
+from flows.hosts import LOCAL
+from flows.upkeep import close_flow_runs, reconcile_all, summary
+from flows.workplace import records, workplace_at
 
 FLOWS_END_S = 3.0
 FLOW_RUNS_MAX = 8
@@ -58,7 +60,8 @@ def up(settings: Settings, *, api_url: str | None, port: int, say: Callable[[str
         say(f"Serving {', '.join(f'{flow.name}/{NAME}' for flow in FLOWS)}. Ctrl-C stops everything.")
         stack.callback(stop_local_processes)
         deployments = [
-            cast(RunnerDeployment, flow.to_deployment(NAME, tags=TAGS, description=flow.description)) for flow in FLOWS
+            cast(RunnerDeployment, flow.to_deployment(NAME, tags=TAGS, description=flow.description, interval=interval_s(flow)))
+            for flow in FLOWS
         ]
         serve(*deployments, pause_on_shutdown=False, limit=FLOW_RUNS_MAX)
 
@@ -75,38 +78,23 @@ def register_blocks() -> None:
 
 def take_up_again(say: Callable[[str], None]) -> None:
     """Resume the flow runs of our deployments that were cut off with an earlier server, and close all other unfinished runs."""
-    with get_client(sync_client=True) as client, workplace("local") as place:
+    with get_client(sync_client=True) as client, records() as known:
         resumed = _cut_off(client)
         for flow_run in resumed:
             is_cancelled = flow_run.state is not None and flow_run.state.type is StateType.CANCELLING
             if is_cancelled:
-                cancel_runs(place, str(flow_run.id))
+                cancel_runs(known, str(flow_run.id))
             state: State[None] = (
                 Cancelled(message="Cancelled while the server was away.") if is_cancelled else Scheduled(name="AwaitingRetry")
             )
             client.set_flow_run_state(flow_run.id, state, force=True)
         again = {str(flow_run.id) for flow_run in resumed}
-        report = reconcile(place, leave=lambda run: root_of(run.request_key) in again)
+        report = reconcile_all(waits=False, leave=lambda run: root_of(run.request_key) in again)
         close_flow_runs(client, report.flow_run_ids)
     if resumed:
         say(f"Took up {len(resumed)} flow runs that were cut off.")
-    if report.brought_home or report.interrupted:
-        say(f"Found unfinished runs: {len(report.brought_home)} brought home, {len(report.interrupted)} marked as interrupted.")
-
-
-def close_flow_runs(client: SyncPrefectClient, flow_run_ids: frozenset[str]) -> None:
-    """Mark flow runs whose process is gone as crashed, where the server still thinks that they run."""
-    from uuid import UUID
-
-    for flow_run_id in flow_run_ids:
-        for flow_run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})):
-            parents = [flow_run.id]
-            if flow_run.parent_task_run_id is not None:
-                parents += [UUID(str(client.read_task_run(flow_run.parent_task_run_id).flow_run_id))]
-            for unfinished in parents:
-                state = client.read_flow_run(unfinished).state
-                if state is not None and not state.is_final():
-                    client.set_flow_run_state(unfinished, Crashed(message="Its process is gone."), force=True)
+    if report != Reconciled():
+        say(f"Looked after what was left: {summary(report)}.")
 
 
 def root_of(request_key: str) -> str:
@@ -117,14 +105,15 @@ def root_of(request_key: str) -> str:
 def stop_local_processes() -> None:
     """Stop the model processes on this machine whose flow runs ended with us; the next start takes them up again."""
     until = time.monotonic() + FLOWS_END_S
-    with workplace("local") as place:
+    with workplace_at(LOCAL) as place:
         running = place.store.runs(RunFilter(status=(RunStatus.RUNNING,)), limit=FLOW_RUNS_MAX * 100)
         for run in running:
             # The processes of the flow runs were killed a moment ago; runs of others go on.
             while run.owner and not is_gone(run.owner) and time.monotonic() < until:
                 time.sleep(0.1)
-            if run.job_id is not None and run.owner and is_gone(run.owner):
-                place.host.stop(place.store.job(run.job_id).job.container_name, grace_s=5.0)
+            job = place.store.job(run.job_id) if run.job_id is not None else None
+            if job is not None and job.host == place.host.name and run.owner and is_gone(run.owner):
+                place.host.stop(job.job.container_name, grace_s=5.0)
 
 
 def _cut_off(client: SyncPrefectClient) -> list[FlowRun]:

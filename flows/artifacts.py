@@ -1,9 +1,11 @@
 """What a flow run shows in Prefect's UI: a progress bar while frames are computed, and the results at the end."""
 
 import base64
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import cast
 from uuid import UUID
 
@@ -11,17 +13,21 @@ import httpx
 from loguru import logger
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
+from typing_extensions import Self
 
+from cosmos_ops.job import Job
 from cosmos_ops.media.pictures import jpeg_preview
 from cosmos_ops.results import ResultsFolder
 from cosmos_ops.runs import Run, RunStatus
-from cosmos_ops.workplace import Workplace
+from cosmos_ops.workplace import Records
 
 UPDATE_S = 1.0
 PICTURES_MAX = 8
 """Each picture is stored in Prefect's database; the folder of results has them all."""
 PICTURE_BYTES_MAX = 60_000
 ROWS_MAX = 200
+SHOWN_FROM_BYTES = 50_000_000
+SAY_S = 5.0
 
 
 @contextmanager
@@ -40,7 +46,9 @@ class ProgressArtifact:
         description = f"{operation} of {sample_count} run{'s' if sample_count != 1 else ''}"
         self._id: UUID | None = None
         with only_shown():
-            self._id = cast(UUID, create_progress_artifact(0.0, key=_key(f"progress-{job_id}"), description=description))
+            self._id = cast(
+                UUID, create_progress_artifact(0.0, key=_key(f"progress-{operation}-{job_id}"), description=description)
+            )
         self._sample_count = sample_count
         self._fractions: dict[str, float] = {}
         self._moved_at = time.monotonic()
@@ -62,13 +70,40 @@ class ProgressArtifact:
                 update_progress_artifact(self._id, percent)
 
 
-def show_results(place: Workplace, title: str, runs: Sequence[Run]) -> None:
+class SentBytes:
+    """How much of a job's inputs has gone to the host: a bar where there is much to send, and the log where it takes long."""
+
+    def __init__(self, job: Job, logger: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> None:
+        self._total = sum(file.size_bytes for file in job.inputs)
+        self._bar = ProgressArtifact("stage in", job.id, 1) if self._total >= SHOWN_FROM_BYTES else None
+        self._logger = logger
+        self._sent = 0
+        self._said_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._bar is not None and kind is None:
+            self._bar.finish()
+
+    def add(self, count: int) -> None:
+        """So many more bytes have gone."""
+        self._sent += count
+        if self._bar is not None:
+            self._bar.move("inputs", min(1.0, self._sent / self._total))
+        if time.monotonic() - self._said_at >= SAY_S:
+            self._said_at = time.monotonic()
+            self._logger.info("Sent %.0f MB of at most %.0f MB", self._sent / 1e6, self._total / 1e6)
+
+
+def show_results(place: Records, title: str, runs: Sequence[Run]) -> None:
     """A table of the runs with durations and paths, and the contact sheets of the first of them as pictures."""
     with only_shown():
         _create_results(place, title, runs)
 
 
-def _create_results(place: Workplace, title: str, runs: Sequence[Run]) -> None:
+def _create_results(place: Records, title: str, runs: Sequence[Run]) -> None:
     create_markdown_artifact(_table(place, title, runs), key=_key(f"results-{title}"), description=f"Results of {title}")
     shown = [run for run in runs if run.outputs.contact_sheet is not None][:PICTURES_MAX]
     for run in shown:
@@ -84,7 +119,7 @@ def _show_picture(results: ResultsFolder, run: Run) -> None:
     )
 
 
-def _table(place: Workplace, title: str, runs: Sequence[Run]) -> str:
+def _table(place: Records, title: str, runs: Sequence[Run]) -> str:
     done = sum(run.status is RunStatus.COMPLETED for run in runs)
     lines = [
         f"# {title}: {done} of {len(runs)} runs completed",
@@ -104,7 +139,7 @@ def _table(place: Workplace, title: str, runs: Sequence[Run]) -> str:
     return "\n".join(lines) + "\n\nPreview family: classical video processing, no neural model.\n"
 
 
-def _result(place: Workplace, run: Run) -> str:
+def _result(place: Records, run: Run) -> str:
     if run.failure is not None:
         return f"{run.failure.kind}: {run.failure.message}"
     if run.outputs.prompt_id is not None:

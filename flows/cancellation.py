@@ -1,25 +1,31 @@
 """Cancelling: what a flow learns of it, and how the runs of a cancelled flow end. See `docs/decisions.md` for the layers."""
 
 import threading
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
+from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect import runtime
+from loguru import logger
+from prefect import Flow, runtime
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from typing_extensions import Self
 
 from cosmos_ops import execution
-from cosmos_ops.errors import HostError
-from cosmos_ops.job import Job
-from cosmos_ops.operations import find_operation
+from cosmos_ops.errors import HostError, HostUnreachableError
+from cosmos_ops.following import LEASE_S
+from cosmos_ops.owners import this_process
 from cosmos_ops.runs import Run, RunFailure, RunStatus
-from cosmos_ops.store import RunFilter
-from cosmos_ops.workplace import Follower, Workplace, bring_home, record
+from cosmos_ops.store import JobRecord, RunFilter
+from cosmos_ops.upkeep import stop
+from cosmos_ops.workplace import Records, Workplace
+from flows.hosts import connected
+from flows.workplace import records
 
 POLL_S = 5.0
 PAGE = 10_000
@@ -82,15 +88,24 @@ def is_cancelling(flow_run_id: str) -> bool:
     return state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
 
-def cancel_runs(place: Workplace, flow_run_id: str) -> None:
-    """Stop the containers of a flow run, keep what is complete and all logs, and end all else as cancelled."""
+def cancel_runs(place: Records, flow_run_id: str) -> None:
+    """Stop the containers of a flow run, keep what is complete and all logs, and end all else as cancelled.
+
+    What a host that does not answer would have to do stays requested, and is done when it answers again.
+    """
     mine = _unfinished(place, flow_run_id)
-    job_ids = {run.job_id for run in mine}
-    for found in place.store.open_jobs():
-        if found.job.id in job_ids:
-            _stop(place, found.job)
-    for run in mine:
-        place.store.finish(run.id, RunStatus.CANCELLED)
+    running = place.store.request_stop(run.id for run in mine)
+    job_ids = {run.job_id for run in mine if run.id in running}
+    jobs = [found for found in place.store.open_jobs() if found.job.id in job_ids]
+    if jobs:
+        with ThreadPoolExecutor(len(jobs)) as threads:
+            list(threads.map(partial(_stop, place), jobs))
+
+
+def stop_what_is_left(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+    """Prefect's hook for a cancelled flow run, after its process has ended: that may have been too late for it to clean up."""
+    with records() as known:
+        cancel_runs(known, str(flow_run.id))
 
 
 def fail_runs(place: Workplace, flow_run_id: str, error: Exception) -> None:
@@ -105,20 +120,19 @@ def fail_runs(place: Workplace, flow_run_id: str, error: Exception) -> None:
         place.store.finish(run.id, RunStatus.FAILED, failure=failure)
 
 
-def _unfinished(place: Workplace, flow_run_id: str) -> list[Run]:
+def _unfinished(place: Records, flow_run_id: str) -> list[Run]:
     return place.store.runs(RunFilter(flow_run_id=flow_run_id, status=(RunStatus.QUEUED, RunStatus.RUNNING)), limit=PAGE)
 
 
-def _stop(place: Workplace, job: Job) -> None:
-    if not place.host.find({"cosmos.job": job.id}):
-        place.host.remove_folder(job.host_folder)
-        place.store.end_job(job.id)
-        return
-    always: Callable[[], bool] = lambda: True  # noqa: E731
-    follower = Follower(place, job, on_line=lambda _: None, on_event=lambda _: None, is_cancelled=always)
-    computation = follower.follow({})
-    outcomes = execution.judge(job, find_operation(job.operation, job.family), place.host, computation)
-    record(place, job, outcomes, bring_home(place, job, outcomes))
+def _stop(place: Records, found: JobRecord) -> None:
+    """A host of its own for each job: whoever holds the other one may be in the middle of something."""
+    try:
+        with connected(found.host) as host:
+            owner = this_process()
+            if place.store.take_over(found.job.id, from_owner=found.owner, owner=owner, lease_s=LEASE_S):
+                stop(Workplace(place.store, place.results, host, owner), found)
+    except HostUnreachableError as error:
+        logger.warning("Job {} is stopped when its host answers again: {}", found.job.id, error)
 
 
 def this_flow_run() -> str:

@@ -5,14 +5,14 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.cancellation import root_flow_run
+from flows.cancellation import root_flow_run, stop_what_is_left
 from flows.naming import flow_run_name
 from flows.prompts import make_requests
 from flows.requests import DEMO_PROMPTS, Family, InferenceSettings, PromptRequest
 from flows.stage import conclude, stage
 
 
-@flow(name="inference", flow_run_name=flow_run_name)
+@flow(name="inference", flow_run_name=flow_run_name, on_cancellation=[stop_what_is_left])
 def inference(
     prompts: list[PromptRequest] = DEMO_PROMPTS,
     family: Family = "preview",
@@ -25,7 +25,7 @@ def inference(
         prompts: The prompts with their input videos.
         family: The family of models that does the work.
         settings: What to ask of each family; only the card of the chosen one counts.
-        host: Name of a host block, or auto for one that is healthy.
+        host: Name of a host (`cosmos host list`), or auto for a healthy one that has the family, else this machine.
     """
     with stage("inference", family, host) as work:
         requests = make_requests(

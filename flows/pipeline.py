@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import State
 from cosmos_ops.errors import InputError
 from cosmos_ops.intake import find_videos
 from cosmos_ops.runs import VIDEO, Run, RunStatus
-from cosmos_ops.workplace import Workplace
-from flows.cancellation import root_flow_run
+from cosmos_ops.workplace import Records
+from flows.cancellation import is_cancelling, root_flow_run, stop_what_is_left
 from flows.enhance import enhance as enhance_flow
 from flows.inference import inference as inference_flow
 from flows.naming import flow_run_name, work_title
@@ -25,12 +25,12 @@ from flows.requests import (
     Stage,
     UpscaleSettings,
 )
-from flows.stage import attempts, conclude, is_cancelled, request_key, runs_of
+from flows.stage import attempts, conclude, request_key, runs_of
 from flows.upscale import upscale as upscale_flow
-from flows.workplace import workplace
+from flows.workplace import records
 
 
-@flow(name="pipeline", flow_run_name=flow_run_name)
+@flow(name="pipeline", flow_run_name=flow_run_name, on_cancellation=[stop_what_is_left])
 def pipeline(
     prompts: list[PromptRequest] = DEMO_PROMPTS,
     stages: list[Stage] = list(STAGES),  # noqa: B006
@@ -49,11 +49,11 @@ def pipeline(
         enhance: Settings of prompt enhancement.
         inference: Settings of inference; a prompt may have its own.
         upscale: Settings of upscaling.
-        host: Name of a host block, or auto for one that is healthy.
+        host: Name of a host (`cosmos host list`), or auto for a healthy one that has the family, else this machine.
     """
     if not stages:
         raise InputError("there is no stage to run; choose at least one of enhance, inference and upscale")
-    with workplace(host) as place:
+    with records() as place:
         # Prefect fills in braces of a name; those of ours are meant.
         title = work_title().replace("{", "{{").replace("}", "}}")
         runs: list[Run] = []
@@ -63,12 +63,12 @@ def pipeline(
                 prompts, family=family, settings=enhance, host=host, return_state=True
             )
             runs, wanted = _made(place, state), _enhanced(place, prompts)
-        if "inference" in stages and wanted and not is_cancelled(runs):
+        if "inference" in stages and wanted and not _is_over():
             state = inference_flow.with_options(flow_run_name=f"inference: {title}")(
                 wanted, family=family, settings=inference, host=host, return_state=True
             )
             runs = [*runs, *_made(place, state)]
-        if "upscale" in stages and not is_cancelled(runs) and (sources := _videos(place, runs, wanted, stages)):
+        if "upscale" in stages and not _is_over() and (sources := _videos(place, runs, wanted, stages)):
             state = upscale_flow.with_options(flow_run_name=f"upscale: {title}")(
                 sources, family=family, settings=upscale, host=host, return_state=True
             )
@@ -76,7 +76,12 @@ def pipeline(
         return conclude(place, "pipeline", runs)
 
 
-def _made(place: Workplace, state: State[Any]) -> list[Run]:
+def _is_over() -> bool:
+    """Whether somebody cancelled the whole; a single run that was killed leaves the others alone."""
+    return is_cancelling(root_flow_run())
+
+
+def _made(place: Records, state: State[Any]) -> list[Run]:
     """The runs of a stage; a stage that could not begin at all ends the pipeline with its error."""
     runs = runs_of(place, str(state.state_details.flow_run_id))
     if not runs:
@@ -84,7 +89,7 @@ def _made(place: Workplace, state: State[Any]) -> list[Run]:
     return runs
 
 
-def _enhanced(place: Workplace, prompts: Sequence[PromptRequest]) -> list[PromptRequest]:
+def _enhanced(place: Records, prompts: Sequence[PromptRequest]) -> list[PromptRequest]:
     """The enhanced prompts with the settings of their originals; those that failed are left out."""
     enhanced = []
     places = request_places([prompt.prompt_id for prompt in prompts])
@@ -95,14 +100,14 @@ def _enhanced(place: Workplace, prompts: Sequence[PromptRequest]) -> list[Prompt
     return enhanced
 
 
-def _videos(place: Workplace, runs: Sequence[Run], prompts: Sequence[PromptRequest], stages: Sequence[Stage]) -> list[str]:
+def _videos(place: Records, runs: Sequence[Run], prompts: Sequence[PromptRequest], stages: Sequence[Stage]) -> list[str]:
     """What is upscaled: the videos of inference, or the input videos where inference is left out."""
     if "inference" in stages:
         return [run.id for run in runs if run.operation == "inference" and run.status is RunStatus.COMPLETED]
     return [_input_video(place, prompt) for prompt in prompts]
 
 
-def _input_video(place: Workplace, prompt: PromptRequest) -> str:
+def _input_video(place: Records, prompt: PromptRequest) -> str:
     try:
         inputs = place.store.prompt(prompt.prompt_id).inputs if prompt.prompt_id else find_videos(input_of(prompt))
     except InputError:

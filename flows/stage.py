@@ -1,9 +1,9 @@
 """One stage, whatever its operation: record the runs, regroup them, carry out the batches, tell how it went."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,29 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
-from cosmos_ops.errors import CosmosError, HostError, InputError, RunsFailedError
-from cosmos_ops.execution import GRACE_S
+from cosmos_ops.errors import (
+    CosmosError,
+    HostError,
+    HostUnreachableError,
+    InputError,
+    RunCancelledError,
+    RunsFailedError,
+)
+from cosmos_ops.following import LEASE_S, Follower
+from cosmos_ops.homecoming import fail
 from cosmos_ops.intake import check_request, sample_of
 from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome, host_folder
 from cosmos_ops.names import new_id
 from cosmos_ops.operations import find_operation
-from cosmos_ops.owners import is_gone
 from cosmos_ops.params import Params
 from cosmos_ops.planning.batches import Batch
 from cosmos_ops.runs import Prompt, Run, RunFailure, RunStatus
-from cosmos_ops.store import RunFilter, Store
-from cosmos_ops.workplace import LEASE_S, Workplace
+from cosmos_ops.store import JobRecord, RunFilter, Store
+from cosmos_ops.upkeep import is_abandoned
+from cosmos_ops.workplace import Records, Workplace
 from flows import artifacts, tasks
 from flows.cancellation import Cancellation, root_flow_run, this_flow_run
+from flows.hosts import connected
 from flows.observer import current_observer
 from flows.workplace import workplace
 
@@ -59,8 +68,8 @@ class Stage:
     def carry_out(self, requests: Sequence[Request]) -> list[Run]:
         """Record all requests as runs and bring every one to its final status; what fails leaves its neighbours alone."""
         recorded = [self._record(request) for request in requests]
-        for job in self._jobs_left_open(recorded):
-            self._carry_out_job(job, [run for run in recorded if run.job_id == job.id])
+        for found in self._jobs_left_open(recorded):
+            self._take_up(found, [run for run in recorded if run.job_id == found.job.id])
         while queued := self._still_queued(recorded):
             if self.cancellation.is_cancelled():
                 break
@@ -104,18 +113,25 @@ class Stage:
             return error
         return None
 
-    def _jobs_left_open(self, runs: Sequence[Run]) -> Iterator[Job]:
+    def _jobs_left_open(self, runs: Sequence[Run]) -> Iterator[JobRecord]:
         """Jobs of an earlier process of this flow run; their containers are attached to, never started twice."""
         wanted = {run.job_id for run in runs if run.status is RunStatus.RUNNING}
         for found in self.place.store.open_jobs():
             owner, job_id = found.owner, found.job.id
-            is_abandoned = is_gone(owner) or found.lease_until < datetime.now(timezone.utc)
             if (
                 job_id in wanted
-                and is_abandoned
+                and is_abandoned(found)
                 and self.place.store.take_over(job_id, from_owner=owner, owner=self.place.owner, lease_s=LEASE_S)
             ):
-                yield found.job
+                yield found
+
+    def _take_up(self, found: JobRecord, runs: Sequence[Run]) -> None:
+        """A job goes on where it was begun, whatever host new ones go to."""
+        if found.host == self.place.host.name:
+            self._carry_out_job(self.place, found.job, runs, may_have_started=True)
+            return
+        with connected(found.host) as host:
+            self._carry_out_job(replace(self.place, host=host), found.job, runs, may_have_started=True)
 
     def _still_queued(self, runs: Sequence[Run]) -> list[Run]:
         now = [self.place.store.run(run.id) for run in runs]
@@ -135,21 +151,26 @@ class Stage:
                 self.place.store.finish(run.id, RunStatus.FAILED, failure=failure)
         if not samples:
             return
-        job_id = new_id("jb")
-        job = operation.build_job(job_id, samples, self.place.host.paths(host_folder(job_id)))
+        job_id, host = new_id("jb"), self.place.host
+        job = operation.build_job(job_id, samples, host.paths(host_folder(job_id)))
+        image = host.image(job.family, job.container.image)
+        job = replace(job, container=replace(job.container, image=image))
         if self.place.store.open_job(job, host=self.place.host.name, owner=self.place.owner, lease_s=LEASE_S):
-            self._carry_out_job(job, [sample.run for sample in samples])
+            self._carry_out_job(self.place, job, [sample.run for sample in samples])
 
-    def _carry_out_job(self, job: Job, runs: Sequence[Run]) -> None:
-        title = title_of(self.place, runs)
-        work = tasks.Work(self.place, job, self.cancellation, partial(self._tried_again, job.id))
+    def _carry_out_job(self, place: Workplace, job: Job, runs: Sequence[Run], *, may_have_started: bool = False) -> None:
+        title = title_of(place, runs)
+        follower = Follower(
+            place, job, self.cancellation.is_cancelled, flow_run_id=this_flow_run(), may_have_started=may_have_started
+        )
+        work = tasks.Work(follower, partial(self._tried_again, job.id))
         try:
             tasks.stage_in(work, title)
             computation = tasks.compute(work, title)
             outcomes, home = tasks.stage_out(work, computation, title)
             tasks.record(work, outcomes, home, title)
         except CosmosError as error:
-            self._fail(job, error)
+            self._fail(follower, error)
 
     def _tried_again(self, job_id: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
         """Failures that a retry can help become "not run", so that they go back to the queue, a bounded number of times."""
@@ -163,27 +184,33 @@ class Stage:
                     settled[run_id] = NotRun()
         return settled
 
-    def _fail(self, job: Job, error: CosmosError) -> None:
+    def _fail(self, follower: Follower, error: CosmosError) -> None:
         """The whole job failed, retries included: its runs fail with the reason, other batches go on."""
-        get_run_logger().error("Job %s failed: %s", job.id, error)
-        with suppress(HostError):
-            # Nobody follows it any more, so it must not go on; a host that does not answer keeps it for `reconcile`.
-            self.place.host.stop(job.container_name, grace_s=GRACE_S)
+        logger, place, job = get_run_logger(), follower.place, follower.job
+        if isinstance(error, RunCancelledError):
+            logger.info("Job %s is cancelled", job.id)
+        else:
+            logger.error("Job %s failed: %s", job.id, error)
+        if isinstance(error, HostError):
+            place.store.note_fault(place.host.name, str(error))
+        try:
+            fail(follower, error)
+        except HostUnreachableError:
+            # Nobody knows what its container does; the runs stay as they are until `reconcile` reaches the host.
+            logger.warning("Host %s does not answer; job %s is looked after when it does", place.host.name, job.id)
         for item in job.items:
-            self.place.store.finish(item.run_id, RunStatus.FAILED, failure=RunFailure.of(error), job_id=job.id)
-            current_observer().ended(self.place.store.run(item.run_id))
-        self.place.store.end_job(job.id)
+            current_observer().ended(place.store.run(item.run_id))
 
 
 @contextmanager
 def stage(operation: str, family: str, host: str) -> Iterator[Stage]:
     """Open a stage of the flow run that we are in; a cancellation inside ends its runs as cancelled."""
     find_operation(operation, family)
-    with workplace(host) as place, Cancellation(place, this_flow_run(), root_flow_run()) as cancellation:
+    with workplace(host, family) as place, Cancellation(place, this_flow_run(), root_flow_run()) as cancellation:
         yield Stage(operation, family, place, cancellation)
 
 
-def conclude(place: Workplace, title: str, runs: Sequence[Run]) -> list[str] | State[Any]:
+def conclude(place: Records, title: str, runs: Sequence[Run]) -> list[str] | State[Any]:
     """Show the results and end the flow: completed with the ids of the runs, cancelled, or failed naming the culprits.
 
     Raises:
@@ -191,9 +218,8 @@ def conclude(place: Workplace, title: str, runs: Sequence[Run]) -> list[str] | S
     """
     artifacts.show_results(place, title, runs)
     if is_cancelled(runs):
-        return Cancelled(
-            message=f"{title}: cancelled; {sum(run.status is RunStatus.COMPLETED for run in runs)} runs were complete"
-        )
+        counts = Counter(run.status.value for run in runs)
+        return Cancelled(message=f"{title}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
     culprits = [run for run in runs if run.status is not RunStatus.COMPLETED]
     if culprits:
         names = "; ".join(f"{run.operation} {run.id} {_named(place, run)} {run.status.value}: {_why(run)}" for run in culprits)
@@ -202,8 +228,8 @@ def conclude(place: Workplace, title: str, runs: Sequence[Run]) -> list[str] | S
 
 
 def is_cancelled(runs: Sequence[Run]) -> bool:
-    """Whether somebody cancelled some of the runs."""
-    return any(run.status is RunStatus.CANCELLED for run in runs)
+    """Whether somebody cancelled some of the runs; what is to stop counts, though its host may have to come back for it."""
+    return any(run.status is RunStatus.CANCELLED or run.stop_requested_at is not None for run in runs)
 
 
 def request_key(flow_run_id: str, operation: str, request: str | int, number: int = 0) -> str:
@@ -219,7 +245,7 @@ def attempts(store: Store, key: str) -> list[Run]:
     return runs
 
 
-def runs_of(place: Workplace, flow_run_id: str) -> list[Run]:
+def runs_of(place: Records, flow_run_id: str) -> list[Run]:
     """The runs that a flow run made, in the order in which it made them; of several attempts the last one."""
     runs: list[Run] = []
     while page := place.store.runs(RunFilter(flow_run_id=flow_run_id), limit=500, before=runs[-1].id if runs else None):
@@ -227,7 +253,7 @@ def runs_of(place: Workplace, flow_run_id: str) -> list[Run]:
     return list({run.request_key.partition("#")[0]: run for run in reversed(runs)}.values())
 
 
-def title_of(place: Workplace, runs: Sequence[Run]) -> str:
+def title_of(place: Records, runs: Sequence[Run]) -> str:
     """What task runs and artifacts call these runs: the first names, and how many more there are."""
     names = list(dict.fromkeys(_named(place, run) for run in runs))
     more = len(names) - NAMES_IN_TITLE
@@ -238,7 +264,7 @@ def title_of(place: Workplace, runs: Sequence[Run]) -> str:
     )
 
 
-def _named(place: Workplace, run: Run) -> str:
+def _named(place: Records, run: Run) -> str:
     prompt = place.store.prompt(run.prompt_id)
     name = prompt.name or " ".join(prompt.text.split()[:5]) or Path(str(prompt.inputs.get("video", run.id))).name
     return f"'{' '.join(name.split())[:40]}'"

@@ -10,32 +10,71 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from cosmos_ops import execution, planning, workplace
+from cosmos_ops import homecoming, planning
 from cosmos_ops.errors import CosmosError
 from cosmos_ops.execution import Computation
+from cosmos_ops.following import Follower, Show
 from cosmos_ops.job import Event, Job, LogLine, Outcome, SampleEnded, SampleProgress, SampleStarted
-from cosmos_ops.operations import find_operation
 from cosmos_ops.planning.batches import Batch
-from cosmos_ops.runs import Run, RunOutputs
-from cosmos_ops.workplace import Follower, Workplace
-from flows.artifacts import ProgressArtifact
-from flows.cancellation import Cancellation, this_flow_run
+from cosmos_ops.runs import Run, RunOutputs, RunStatus
+from cosmos_ops.store import Store
+from flows.artifacts import ProgressArtifact, SentBytes
 from flows.observer import current_observer
 
 RETRIES = 3
 RETRY_DELAYS_S = [2.0, 10.0, 30.0]
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 LEVELS: Mapping[str, int] = {"ERROR": logging.ERROR, "CRITICAL": logging.ERROR, "WARNING": logging.WARNING}
 
 
 @dataclass(frozen=True)
 class Work:
-    """A job on its way, and where it is carried out."""
+    """A job on its way, and who follows it."""
 
-    place: Workplace
-    job: Job
-    cancellation: Cancellation
+    follower: Follower
     settle: Callable[[Mapping[str, Outcome]], dict[str, Outcome]]
     """What the stage makes of the outcomes: a run that is to be tried again becomes "not run"."""
+
+    @property
+    def job(self) -> Job:
+        """The job."""
+        return self.follower.job
+
+
+class LogShow(Show):
+    """Shows the news of a job in the log of a task run."""
+
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+
+    def line(self, line: LogLine) -> None:
+        """A line of the process; a redraw of its progress bar is no line."""
+        if not line.is_redraw:
+            self._logger.log(LEVELS.get(line.text.partition(" ")[0], logging.INFO), "%s", line.text)
+
+    def news(self, text: str) -> None:
+        """What the job waits for."""
+        self._logger.warning("%s", text)
+
+
+class ComputeShow(LogShow):
+    """Moves the progress of a batch too, and tells the observer."""
+
+    def __init__(self, logger: Logger, store: Store, progress: ProgressArtifact) -> None:
+        super().__init__(logger)
+        self._store = store
+        self._progress = progress
+        self._observer = current_observer()
+
+    def event(self, event: Event) -> None:
+        """What a line tells."""
+        if isinstance(event, SampleStarted):
+            self._observer.started(self._store.run(event.run_id))
+        elif isinstance(event, SampleProgress):
+            self._observer.progressed(event.run_id, event.done, event.total)
+            self._progress.move(event.run_id, event.done / event.total)
+        elif isinstance(event, SampleEnded):
+            self._progress.move(event.run_id, 1.0)
 
 
 def a_retry_helps(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -65,9 +104,12 @@ def regroup(runs: Sequence[Run], title: str) -> list[Batch]:  # noqa: ARG001
 )
 def stage_in(work: Work, title: str) -> int:  # noqa: ARG001
     """Bring inputs and specs to the host."""
-    sent = execution.stage_in(work.job, work.place.host)
-    get_run_logger().info("Staged in %d files, %d bytes sent", len(work.job.inputs), sent)
-    return sent
+    logger, files = get_run_logger(), work.job.inputs
+    work.follower.show = LogShow(logger)
+    with SentBytes(work.job, logger) as sent:
+        count = work.follower.stage_in(sent.add)
+    logger.info("Staged in %d files, %d bytes sent to host %s", len(files), count, work.follower.place.host.name)
+    return count
 
 
 @task(
@@ -79,25 +121,9 @@ def stage_in(work: Work, title: str) -> int:  # noqa: ARG001
 )
 def compute(work: Work, title: str) -> Computation:  # noqa: ARG001
     """Start the container or attach to it, follow it to its end; its lines are the log of this task run."""
-    logger = get_run_logger()
     progress = ProgressArtifact(work.job.operation, work.job.id, len(work.job.items))
-    observer = current_observer()
-
-    def show_line(line: LogLine) -> None:
-        if not line.is_redraw:
-            logger.log(LEVELS.get(line.text.partition(" ")[0], logging.INFO), "%s", line.text)
-
-    def show_event(event: Event) -> None:
-        if isinstance(event, SampleStarted):
-            observer.started(work.place.store.run(event.run_id))
-        elif isinstance(event, SampleProgress):
-            observer.progressed(event.run_id, event.done, event.total)
-            progress.move(event.run_id, event.done / event.total)
-        elif isinstance(event, SampleEnded):
-            progress.move(event.run_id, 1.0)
-
-    follower = Follower(work.place, work.job, show_line, show_event, work.cancellation.is_cancelled)
-    computation = follower.follow({"cosmos.flow-run": this_flow_run()})
+    work.follower.show = ComputeShow(get_run_logger(), work.follower.place.store, progress)
+    computation = work.follower.compute()
     progress.finish()
     return computation
 
@@ -115,9 +141,9 @@ def stage_out(
     title: str,  # noqa: ARG001
 ) -> tuple[dict[str, Outcome], dict[str, RunOutputs | CosmosError]]:
     """Judge every run by its completion marker, and bring home what it left; the log in every case."""
-    operation = find_operation(work.job.operation, work.job.family)
-    outcomes = work.settle(execution.judge(work.job, operation, work.place.host, computation))
-    return outcomes, workplace.bring_home(work.place, work.job, outcomes)
+    work.follower.show = LogShow(get_run_logger())
+    outcomes = work.settle(work.follower.judge(computation))
+    return outcomes, homecoming.bring_home(work.follower, outcomes)
 
 
 @task(
@@ -129,13 +155,13 @@ def stage_out(
 )
 def record(work: Work, outcomes: Mapping[str, Outcome], home: Mapping[str, RunOutputs | CosmosError], title: str) -> None:  # noqa: ARG001
     """Write what became of each run; those that a neighbour kept from starting go back to the queue."""
-    workplace.record(work.place, work.job, outcomes, home)
+    homecoming.record(work.follower, outcomes, home)
     logger, observer = get_run_logger(), current_observer()
     for item in work.job.items:
-        run = work.place.store.run(item.run_id)
+        run = work.follower.place.store.run(item.run_id)
         if run.status.is_final:
             observer.ended(run)
-        if run.failure is not None:
+        if run.failure is not None and run.status is not RunStatus.CANCELLED:
             logger.error("Run %s %s: %s", run.id, run.status.value, run.failure.message)
         else:
             logger.info("Run %s %s", run.id, run.status.value)

@@ -11,14 +11,14 @@ from cosmos_ops.intake import find_videos
 from cosmos_ops.params import Params
 from cosmos_ops.runs import Prompt, RunStatus
 from cosmos_ops.store import RunFilter, Store
-from flows.cancellation import root_flow_run
+from flows.cancellation import root_flow_run, stop_what_is_left
 from flows.naming import flow_run_name
 from flows.prompts import request_places
 from flows.requests import Family, UpscaleSettings
 from flows.stage import Request, conclude, request_key, stage
 
 
-@flow(name="upscale", flow_run_name=flow_run_name)
+@flow(name="upscale", flow_run_name=flow_run_name, on_cancellation=[stop_what_is_left])
 def upscale(
     sources: list[str] = [],  # noqa: B006
     family: Family = "preview",
@@ -31,7 +31,7 @@ def upscale(
         sources: Ids of completed runs (rs_...), or paths of video files; none for the latest completed inference run.
         family: The family of models that does the work.
         settings: What to ask of each family; only the card of the chosen one counts.
-        host: Name of a host block, or auto for one that is healthy.
+        host: Name of a host (`cosmos host list`), or auto for a healthy one that has the family, else this machine.
     """
     with stage("upscale", family, host) as work:
         chosen = sources or [_latest(work.place.store)]

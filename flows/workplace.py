@@ -4,45 +4,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from blocks import GPUHost, RunStore
-from cosmos_ops.errors import HostUnknownError
+from blocks import RunStore
 from cosmos_ops.owners import this_process
-from cosmos_ops.remote.host import Host
-from cosmos_ops.workplace import Workplace
+from cosmos_ops.workplace import Records, Workplace
+from flows.hosts import choose, connected
 
 DEFAULT_STORE = "default"
-LOCAL = "local"
-AUTO = "auto"
 
 
 @contextmanager
-def workplace(host: str) -> Iterator[Workplace]:
-    """Open everything that a flow needs, and close it at the end.
+def records() -> Iterator[Records]:
+    """Open store and results, without any host.
 
     Raises:
-        HostUnknownError: There is no host block of that name.
         OutputsFolderError: Results cannot be written.
     """
     block = _run_store()
     results = block.results()
     results.check()
-    connected = connect(host)
-    try:
-        with block.open() as store:
-            yield Workplace(store, results, connected, owner=this_process())
-    finally:
-        connected.close()
+    with block.open() as store:
+        yield Records(store, results)
 
 
-def connect(name: str) -> Host:
-    """The host of a block's name; `auto` and `local` are this machine unless a block says otherwise."""
-    name = LOCAL if name == AUTO else name
-    try:
-        return cast(GPUHost, GPUHost.load(name)).connect(name)
-    except ValueError as error:
-        if name != LOCAL:
-            raise HostUnknownError(f"there is no host '{name}'; hosts are blocks of type 'Cosmos GPU host'") from error
-        return GPUHost().connect(name)
+@contextmanager
+def workplace(host: str, family: str) -> Iterator[Workplace]:
+    """Open everything that a stage needs, and close it at the end.
+
+    Raises:
+        HostUnknownError: There is no host block of that name, or none that has the family.
+        OutputsFolderError: Results cannot be written.
+    """
+    with records() as known:
+        chosen = choose(host, family, known.store)
+        try:
+            yield Workplace(known.store, known.results, chosen, owner=this_process())
+        finally:
+            chosen.close()
+
+
+@contextmanager
+def workplace_at(host: str) -> Iterator[Workplace]:
+    """As `workplace`, at the host of a name, whatever it has and however it is."""
+    with records() as known, connected(host) as found:
+        yield Workplace(known.store, known.results, found, owner=this_process())
 
 
 def _run_store() -> RunStore:

@@ -7,7 +7,7 @@ import click
 import pytest
 import yaml
 
-from deployments.catalog import FLOWS, NAME, TAGS
+from deployments.catalog import FLOWS, NAME, TAGS, interval_s
 from deployments.cli import cli
 from deployments.reference import parameters_page
 
@@ -67,9 +67,12 @@ def test_the_readme_begins_with_the_two_commands(target):
 
 def test_prefect_yaml_deploys_what_cosmos_up_serves():
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    flows = [f"flows/{flow.name}.py:{flow.name}" for flow in FLOWS]
+    flows = [f"{flow.fn.__module__.replace('.', '/')}.py:{flow.name}" for flow in FLOWS]
     assert [deployment["entrypoint"] for deployment in deployments] == flows
-    for deployment in deployments:
+    for deployment, flow in zip(deployments, FLOWS, strict=True):
+        assert [schedule["interval"] for schedule in deployment.get("schedules", [])] == [
+            every_s for every_s in [interval_s(flow)] if every_s
+        ]
         assert (deployment["name"], deployment["tags"]) == (NAME, TAGS)
         # Prefect takes the description from the flow's docstring, as `cosmos up` does.
         assert "description" not in deployment

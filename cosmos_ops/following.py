@@ -1,0 +1,175 @@
+"""Following a job: its lease, the phases of its runs, lost contact, and whether it is to end."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from cosmos_ops import execution
+from cosmos_ops.errors import RunCancelledError, StoreUnreachableError
+from cosmos_ops.execution import Computation
+from cosmos_ops.job import Event, Job, LogLine, NotCompleted, NotRun, Outcome, SampleStarted
+from cosmos_ops.operations import find_operation
+from cosmos_ops.remote.host import ignore_bytes
+from cosmos_ops.runs import Phase
+from cosmos_ops.workplace import Workplace
+
+LEASE_S = 60.0
+RENEW_S = 15.0
+ASK_S = 1.0
+"""How often the store is asked whether a run is to end."""
+STORE_LABEL = "cosmos.store"
+"""On every container: the store that knows its job."""
+
+
+class Show:
+    """Shows what happens to a job to whoever wants to see it; this one shows nothing."""
+
+    def line(self, line: LogLine) -> None:
+        """A line of the process."""
+
+    def event(self, event: Event) -> None:
+        """What a line tells."""
+
+    def news(self, text: str) -> None:
+        """A sentence on what the job waits for."""
+
+
+@dataclass
+class Follower:
+    """Watches a job: keeps its lease, moves the phases of its runs, remembers lost contact, hears of cancellation."""
+
+    place: Workplace
+    job: Job
+    is_stopping: Callable[[], bool]
+    """Whether all of the job is to end."""
+    show: Show = field(default_factory=Show)
+    flow_run_id: str = ""
+    may_have_started: bool = False
+    """Whether there may be a container already."""
+    _phases: dict[str, Phase] = field(default_factory=dict)
+    _renewed_at: float = 0.0
+    _asked_at: float = 0.0
+    _to_stop: frozenset[str] = frozenset()
+    _news: str = ""
+
+    def stage_in(self, on_sent: Callable[[int], None] = ignore_bytes) -> int:
+        """Bring inputs and specs to the host."""
+        self.renew()
+        self.set_phase(Phase.STAGING_IN)
+        sent: Callable[[], int] = lambda: execution.stage_in(self.job, self.place.host, self, on_sent=on_sent)  # noqa: E731
+        # A host that was there once is waited for; one that never answered is an error, so that another can be tried.
+        return execution.patiently(self, sent) if self.may_have_started else sent()
+
+    def compute(self) -> Computation:
+        """Get a slot, compute to the end."""
+        self.renew()
+        self.may_have_started = True
+        operation = find_operation(self.job.operation, self.job.family)
+        log = self.place.results.job_log(self.job.id)
+        computation = execution.compute(self.job, operation, self.place.host, self, labels=self._labels(), log=log)
+        assert computation.exit is not None
+        if self.is_stopping() or self.place.store.to_stop(self.job.id):
+            # Whoever stopped it, it was because of that.
+            computation.exit = replace(computation.exit, is_cancelled=True)
+        return computation
+
+    def judge(self, computation: Computation) -> dict[str, Outcome]:
+        """The outcome of each run; where only some are to end, their unfinished neighbours have not run."""
+        operation = find_operation(self.job.operation, self.job.family)
+        judged: Callable[[], dict[str, Outcome]] = lambda: execution.judge(  # noqa: E731
+            self.job, operation, self.place.host, computation
+        )
+        outcomes = execution.patiently(self, judged)
+        if self.is_stopping():
+            return outcomes
+        to_stop = self.place.store.to_stop(self.job.id)
+        for run_id, outcome in outcomes.items():
+            if run_id not in to_stop and is_cancelled(outcome):
+                outcomes[run_id] = NotRun()
+            elif run_id in to_stop and isinstance(outcome, NotRun):
+                outcomes[run_id] = NotCompleted(RunCancelledError("cancelled before it was started"))
+        return outcomes
+
+    def started(self) -> None:
+        """The job waits no more; its model is being loaded."""
+        self.place.store.got_slot(self.job.id)
+        self.set_phase(Phase.LOADING)
+
+    def line(self, line: LogLine) -> None:
+        """Show a line."""
+        self.show.line(line)
+
+    def event(self, event: Event) -> None:
+        """Move the phase of a run and show the event."""
+        if isinstance(event, SampleStarted):
+            self.set_phase(Phase.SAMPLING, [event.run_id])
+        self.show.event(event)
+
+    def is_cancelled(self) -> bool:
+        """Whether to stop, and a moment to keep the lease."""
+        self.renew()
+        if time.monotonic() - self._asked_at > ASK_S:
+            self._asked_at = time.monotonic()
+            with suppress(StoreUnreachableError):
+                self._to_stop = self.place.store.to_stop(self.job.id)
+        return bool(self._to_stop) or self.is_stopping()
+
+    def is_its_turn(self) -> bool:
+        """Whether fewer jobs wait for longer than the host has slots."""
+        slots = self.place.host.slot_count
+        return slots == 0 or self.place.store.wait_for_slot(self.job.id) < slots
+
+    def waiting(self, reason: str) -> None:
+        """Say what the job waits for."""
+        self.set_phase(Phase.WAITING)
+        self._tell(f"Waiting for a GPU slot: {reason}")
+
+    def contact(self, is_there: bool) -> None:
+        """Remember that the host was lost, and go back to the phase of before once it is there again."""
+        with suppress(StoreUnreachableError):
+            if is_there:
+                self._tell(f"Host {self.place.host.name} answers again")
+                for run_id, phase in self._phases.items():
+                    self.place.store.set_phase([run_id], phase, job_id=self.job.id)
+            else:
+                self._tell(f"Lost contact to host {self.place.host.name}; the job goes on there, and is followed when it answers")
+                self.place.store.set_phase(self._run_ids, Phase.LOST_CONTACT, job_id=self.job.id)
+                self.place.store.note_fault(self.place.host.name, "lost contact")
+
+    def set_phase(self, phase: Phase, run_ids: Sequence[str] = ()) -> None:
+        """Move runs of the job to a phase, all of them if none is named."""
+        moved = [run_id for run_id in run_ids or self._run_ids if self._phases.get(run_id) is not phase]
+        if moved:
+            self._phases |= dict.fromkeys(moved, phase)
+            self.place.store.set_phase(moved, phase, job_id=self.job.id)
+
+    def renew(self) -> None:
+        """Keep the lease; a store that does not answer must not stop a healthy container."""
+        if time.monotonic() - self._renewed_at > RENEW_S:
+            self._renewed_at = time.monotonic()
+            with suppress(StoreUnreachableError):
+                self.place.store.renew_lease(self.job.id, owner=self.place.owner, lease_s=LEASE_S)
+
+    def _tell(self, text: str) -> None:
+        if text != self._news:
+            self._news = text
+            self.show.news(text)
+
+    @property
+    def _run_ids(self) -> list[str]:
+        return [item.run_id for item in self.job.items]
+
+    def _labels(self) -> dict[str, str]:
+        return {
+            "cosmos.runs": ",".join(self._run_ids),
+            "cosmos.family": self.job.family,
+            "cosmos.flow-run": self.flow_run_id,
+            "cosmos.owner": self.place.owner,
+            STORE_LABEL: self.place.store.id,
+        }
+
+
+def is_cancelled(outcome: Outcome) -> bool:
+    """Whether a run did not complete because somebody cancelled it."""
+    return isinstance(outcome, NotCompleted) and isinstance(outcome.error, RunCancelledError)

@@ -1,0 +1,145 @@
+"""How a job ends: its outputs and its log come home, what became of each run is recorded, and the host is cleaned up."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from cosmos_ops import execution
+from cosmos_ops.errors import CosmosError, HostUnreachableError, RunCancelledError, SampleBlockedError, TransferError
+from cosmos_ops.following import Follower
+from cosmos_ops.intake import used_videos
+from cosmos_ops.job import Completed, Job, JobItem, NotCompleted, NotRun, Outcome
+from cosmos_ops.operations import find_operation
+from cosmos_ops.remote.host import JOB_LABEL
+from cosmos_ops.results import gather
+from cosmos_ops.runs import Phase, Prompt, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.workplace import Workplace
+
+TRANSFER_TRIES = 3
+
+
+def complete(follower: Follower) -> None:
+    """Follow a job whose container is there to its end, bring home what it left, and record it."""
+    computation = follower.compute()
+    outcomes = follower.judge(computation)
+    record(follower, outcomes, bring_home(follower, outcomes))
+
+
+def fail(follower: Follower, error: CosmosError) -> None:
+    """End a job that cannot be carried out: its container is stopped, its log brought home, its runs get the error.
+
+    Raises:
+        HostUnreachableError: The host does not answer, and a container may be there; nothing is changed.
+    """
+    job, host = follower.job, follower.place.host
+    log = follower.place.results.job_log(job.id)
+    if _has_container(follower):
+        host.stop(job.container_name, grace_s=execution.GRACE_S)
+        follower.compute()
+    elif not log.exists():
+        log.write_text(f"This job never started: {error}\n", encoding="utf-8")
+    outcomes: dict[str, Outcome] = {item.run_id: NotCompleted(error) for item in job.items}
+    record(follower, outcomes, bring_home(follower, outcomes))
+
+
+def _has_container(follower: Follower) -> bool:
+    try:
+        return bool(follower.place.host.find({JOB_LABEL: follower.job.id}))
+    except HostUnreachableError:
+        if follower.may_have_started:
+            raise
+        return False
+
+
+def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str, RunOutputs | CosmosError]:
+    """Stage out the runs of a job that completed, and the log of all others that ended; one failing leaves the rest alone.
+
+    Returns:
+        For each run that ended its outputs, or the error with which its stage out failed.
+    """
+    place, job = follower.place, follower.job
+    home: dict[str, RunOutputs | CosmosError] = {}
+    follower.set_phase(Phase.STAGING_OUT)
+    for item in job.items:
+        outcome = outcomes[item.run_id]
+        if isinstance(outcome, NotRun):
+            place.results.keep_log(item.run_id, job.id)
+            continue
+        try:
+            home[item.run_id] = _tried_to_bring_home(follower, item, outcome)
+        except CosmosError as error:
+            home[item.run_id] = error if isinstance(outcome, NotCompleted) else _kept_on_host(error, job, place)
+            place.results.clear_staging(item.run_id)
+    return home
+
+
+def _tried_to_bring_home(follower: Follower, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:
+    """A host that is away is waited for; a damaged transfer is tried again, a bounded number of times."""
+    for _ in range(TRANSFER_TRIES - 1):
+        with suppress(TransferError):
+            return execution.patiently(follower, lambda: _bring_one_home(follower.place, follower.job, item, outcome))
+    return execution.patiently(follower, lambda: _bring_one_home(follower.place, follower.job, item, outcome))
+
+
+def _kept_on_host(error: CosmosError, job: Job, place: Workplace) -> CosmosError:
+    return type(error)(f"{error}; its outputs stay on host {place.host.name} in {job.host_folder}")
+
+
+def _bring_one_home(place: Workplace, job: Job, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:
+    run = place.store.run(item.run_id)
+    files: dict[str, Path] = {}
+    inputs: dict[str, Path] = {}
+    if isinstance(outcome, Completed):
+        files = execution.stage_out(job, item, outcome, place.host, place.results.staging_folder(run))
+        inputs = used_videos(find_operation(run.operation, run.family), run.params, place.videos_of(run))
+    return gather(place.results, run, place.root_prompt(run.prompt_id), job=job, files=files, inputs=inputs)
+
+
+def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[str, RunOutputs | CosmosError]) -> None:
+    """Write what became of each run of a job, put those that never started back into the queue, and end the job."""
+    place, job = follower.place, follower.job
+    for item in job.items:
+        outcome = outcomes[item.run_id]
+        if isinstance(outcome, NotRun):
+            place.store.requeue([item.run_id], job_id=job.id)
+            continue
+        brought = home[item.run_id]
+        if isinstance(brought, CosmosError):
+            outcome, brought = NotCompleted(brought), RunOutputs()
+        if isinstance(outcome, Completed):
+            brought = _with_enhanced_prompt(place, item.run_id, brought)
+            place.store.finish(item.run_id, RunStatus.COMPLETED, outputs=brought, job_id=job.id)
+        else:
+            failure = RunFailure.of(outcome.error)
+            place.store.finish(item.run_id, status_of(outcome.error), outputs=brought, failure=failure, job_id=job.id)
+    place.store.end_job(job.id)
+    if not any(isinstance(brought, CosmosError) for brought in home.values()):
+        # Where something could not be brought home, the host's copy is the only one. What a host that is away keeps,
+        # `reconcile` removes.
+        with suppress(HostUnreachableError):
+            execution.clean_up(job, place.host)
+    place.results.job_log(job.id).unlink(missing_ok=True)
+
+
+def status_of(error: CosmosError) -> RunStatus:
+    """The status of a run that ended with an error."""
+    if isinstance(error, RunCancelledError):
+        return RunStatus.CANCELLED
+    return RunStatus.BLOCKED if isinstance(error, SampleBlockedError) else RunStatus.FAILED
+
+
+def _with_enhanced_prompt(place: Workplace, run_id: str, outputs: RunOutputs) -> RunOutputs:
+    """Record the enhanced prompt as a child of its prompt; its id follows from the run's, so that twice makes one."""
+    if outputs.prompt is None:
+        return outputs
+    parent = place.store.prompt(place.store.run(run_id).prompt_id)
+    text = place.results.absolute(outputs.prompt).read_text(encoding="utf-8").strip()
+    child = Prompt(
+        id=f"ps_{run_id.partition('_')[2]}",
+        text=text,
+        negative_text=parent.negative_text,
+        name=parent.name,
+        inputs=parent.inputs,
+        parent_id=parent.id,
+    )
+    return outputs.model_copy(update={"prompt_id": place.store.add_prompt(child).id})

@@ -3,9 +3,10 @@
 import shlex
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import paramiko
 
@@ -17,9 +18,10 @@ from cosmos_ops.remote.target import SSHTarget
 
 ANSWER_LIMIT_S = 20.0
 """How long an answer of the host may take before it counts as lost."""
-SESSIONS_MAX = 8
-"""sshd allows 10 sessions on a connection by default; a user may want one too."""
-SFTP_IDLE_MAX = 3
+SESSIONS_MAX = 5
+"""At work at a time. sshd allows 10 on a connection by default; idle SFTP clients and docker commands are beside these."""
+SFTP_IDLE_MAX = 2
+T = TypeVar("T")
 PAUSE_MIN_S, PAUSE_MAX_S = 0.5, 15.0
 """Between two attempts to connect; doubles from the first to the second."""
 
@@ -93,13 +95,21 @@ class Connection:
 
     def open_unix_socket(self, path: str) -> paramiko.Channel:
         """A channel to a Unix socket on the host; does not count as a session."""
-        channel = self.transport().open_unix_socket(path, timeout_s=ANSWER_LIMIT_S)
+        channel = self._opened(lambda transport: transport.open_unix_socket(path, timeout_s=ANSWER_LIMIT_S))
         channel.settimeout(ANSWER_LIMIT_S)
         return channel
 
+    @contextmanager
+    def command(self, argv: Sequence[str], *, limit_s: float = ANSWER_LIMIT_S) -> Iterator[paramiko.Channel]:
+        """A channel to a command; counts as a session."""
+        with translated(self.host), self._session() as channel:
+            channel.settimeout(limit_s)
+            channel.exec_command(_quoted(argv))
+            yield channel
+
     def open_command(self, argv: Sequence[str]) -> paramiko.Channel:
         """A channel to a command that goes on; the caller sees to it that there are few."""
-        channel = self.transport().open_session(timeout=ANSWER_LIMIT_S)
+        channel = self._opened(lambda transport: transport.open_session(timeout=ANSWER_LIMIT_S))
         channel.settimeout(ANSWER_LIMIT_S)
         channel.exec_command(_quoted(argv))
         return channel
@@ -138,10 +148,22 @@ class Connection:
         assert isinstance(transport, Transport)
         return transport
 
+    def _opened(self, open_on: Callable[[Transport], T]) -> T:
+        """Open something; where that shows that the connection was cut a moment ago, on a new one."""
+        transport = self.transport()
+        try:
+            return open_on(transport)
+        except paramiko.ChannelException:
+            raise
+        except (paramiko.SSHException, EOFError, OSError):
+            if transport.is_active():
+                raise
+            return open_on(self.transport())
+
     @contextmanager
     def _session(self) -> Iterator[paramiko.Channel]:
         with self._sessions_left():
-            channel = self.transport().open_session(timeout=ANSWER_LIMIT_S)
+            channel = self._opened(lambda transport: transport.open_session(timeout=ANSWER_LIMIT_S))
             try:
                 yield channel
             finally:
@@ -149,7 +171,7 @@ class Connection:
 
     @contextmanager
     def _sessions_left(self) -> Iterator[None]:
-        """Keep below what sshd allows; an idle SFTP client makes room for those who wait."""
+        """Keep below what sshd allows."""
         if not self._sessions.acquire(timeout=ANSWER_LIMIT_S):
             raise HostUnreachableError(f"host {self.host}: all {SESSIONS_MAX} sessions were busy for {ANSWER_LIMIT_S:.0f} s")
         try:
@@ -168,7 +190,7 @@ class Connection:
         return None
 
     def _new_sftp(self) -> paramiko.SFTPClient:
-        client = paramiko.SFTPClient.from_transport(self.transport())
+        client = self._opened(paramiko.SFTPClient.from_transport)
         assert client is not None
         channel = client.get_channel()
         assert channel is not None

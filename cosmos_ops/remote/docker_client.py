@@ -10,16 +10,15 @@ from docker.transport.basehttpadapter import BaseHTTPAdapter
 from docker.transport.sshconn import SSHConnection, SSHConnectionPool, SSHHTTPAdapter
 
 from cosmos_ops.errors import DockerUnavailableError, HostUnreachableError
-from cosmos_ops.remote.connection import ANSWER_LIMIT_S, Connection
+from cosmos_ops.remote.connection import ANSWER_LIMIT_S, Connection, Finished
 from cosmos_ops.remote.foreign import translated
 
 DEFAULT_SOCKET = PurePosixPath("/var/run/docker.sock")
 BASE_URL = "http+docker://ssh"
-IDLE_MAX = 4
-"""Channels that are kept open between calls."""
+CALLS_MAX, CALLS_BY_COMMAND_MAX = 8, 2
+"""API calls at a time; a command is one of the few sessions that sshd allows, a forwarded socket is not."""
 DIAL = ("system", "dial-stdio")
-FORBIDDEN = 1
-"""OpenSSH's reason code for what its administrator has forbidden."""
+NOT_FOUND = 127
 
 
 class DockerClient:
@@ -63,17 +62,31 @@ class DockerClient:
     def _connected(self) -> docker.APIClient:
         self._socket = self._socket or self._found_socket()
         with translated(self._connection.host):
-            return _APIClient(self._open)
+            self._uses_command = bool(self._command) or not self._is_forwarded()
+            return _APIClient(self._open, CALLS_BY_COMMAND_MAX if self._uses_command else CALLS_MAX)
+
+    def _is_forwarded(self) -> bool:
+        """Whether the SSH server lets us to the socket; some forbid that, and say no more than that it did not work."""
+        try:
+            self._connection.open_unix_socket(self._socket).close()
+        except paramiko.ChannelException as error:
+            asked = self._ask()
+            if asked.code:
+                raise self._unavailable(asked) from error
+            return False
+        return True
 
     def _open(self) -> paramiko.Channel:
-        if not self._uses_command:
-            try:
-                return self._connection.open_unix_socket(self._socket)
-            except paramiko.ChannelException as error:
-                if error.code != FORBIDDEN:
-                    raise self._unavailable() from error
-                self._uses_command = True
-        return self._connection.open_command([*self._docker(), *DIAL])
+        if self._uses_command:
+            return self._connection.open_command([*self._docker(), "--host", f"unix://{self._socket}", *DIAL])
+        try:
+            return self._connection.open_unix_socket(self._socket)
+        except paramiko.ChannelException as error:
+            raise self._unavailable(self._ask()) from error
+
+    def _ask(self) -> Finished:
+        host = f"unix://{self._socket}"
+        return self._connection.run([*self._docker(), "--host", host, "version", "--format", "{{.Server.Version}}"])
 
     def _docker(self) -> tuple[str, ...]:
         return self._command or ("docker",)
@@ -93,10 +106,9 @@ class DockerClient:
                 return str(socket)
         return str(DEFAULT_SOCKET)
 
-    def _unavailable(self) -> DockerUnavailableError | HostUnreachableError:
+    def _unavailable(self, asked: Finished) -> DockerUnavailableError | HostUnreachableError:
         """Why docker's socket refused us, in words that help; asked of the host itself."""
         host, socket = self._connection.host, self._socket
-        asked = self._connection.run([*self._docker(), "version", "--format", "{{.Server.Version}}"])
         words = " ".join(asked.stderr.split())
         if "permission denied" in words.lower():
             user = self._connection.run(["id", "-un"]).stdout.strip()
@@ -114,10 +126,10 @@ class DockerClient:
 class _APIClient(docker.APIClient):
     """The SDK's client, whose connections are channels of ours."""
 
-    def __init__(self, open_channel: Callable[[], paramiko.Channel]) -> None:
+    def __init__(self, open_channel: Callable[[], paramiko.Channel], calls_max: int) -> None:
         # A name that is never looked up; the version is asked only once the adapter is in place.
         super().__init__(base_url="tcp://localhost:1", version="1.41", timeout=int(ANSWER_LIMIT_S))
-        self._custom_adapter = _Adapter(open_channel)
+        self._custom_adapter = _Adapter(open_channel, calls_max)
         self.mount("http+docker://", self._custom_adapter)
         # The SDK reads streams of a channel where the URL begins so.
         self.base_url = BASE_URL
@@ -135,8 +147,9 @@ class _HTTPConnection(SSHConnection):
 
 
 class _Pool(SSHConnectionPool):
-    def __init__(self, open_channel: Callable[[], paramiko.Channel]) -> None:
-        super().__init__(timeout=int(ANSWER_LIMIT_S), maxsize=IDLE_MAX)
+    def __init__(self, open_channel: Callable[[], paramiko.Channel], calls_max: int) -> None:
+        super().__init__(timeout=int(ANSWER_LIMIT_S), maxsize=calls_max)
+        self.block = True
         self._open_channel = open_channel
 
     def _new_conn(self) -> _HTTPConnection:  # type: ignore[override]
@@ -144,11 +157,11 @@ class _Pool(SSHConnectionPool):
 
 
 class _Adapter(SSHHTTPAdapter):
-    def __init__(self, open_channel: Callable[[], paramiko.Channel]) -> None:
+    def __init__(self, open_channel: Callable[[], paramiko.Channel], calls_max: int) -> None:
         # The SDK's own would make a second connection to the host; here is one pool, because there is one docker behind it.
         BaseHTTPAdapter.__init__(self)
         self.ssh_client = None
-        self._pool = _Pool(open_channel)
+        self._pool = _Pool(open_channel, calls_max)
 
     def get_connection(self, url: str | bytes, proxies: object = None) -> _Pool:  # noqa: ARG002
         """The pool."""

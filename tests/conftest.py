@@ -10,18 +10,23 @@ import pytest
 
 # Prefect reads its environment when it is imported, so this comes before any import of ours.
 _HOME = Path(tempfile.mkdtemp(prefix="cosmos-tests-"))
-for _name in [name for name in os.environ if name.startswith(("COSMOS_", "PREFECT_"))]:
+for _name in [name for name in os.environ if name.startswith(("COSMOS_", "PREFECT_", "DOCKER_", "SSH_"))]:
     del os.environ[_name]
 os.environ |= {
     "COSMOS_HOME": str(_HOME / "cosmos"),
     "PREFECT_HOME": str(_HOME / "prefect"),
     "PREFECT_PROFILES_PATH": str(_HOME / "prefect" / "profiles.toml"),
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DOCKER_CONFIG": str(_HOME / "docker"),
+    "COSMOS_SSH_FOLDER": str(_HOME / "ssh"),
     "DO_NOT_TRACK": "1",
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
+
+
+pytest_plugins = ["tests.hosts.plugin"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,3 +63,16 @@ def shared_server(prefect_api, home):
     home.mkdir(parents=True, exist_ok=True)
     (home / "server.json").write_text(json.dumps({"api_url": prefect_api}))
     return prefect_api
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the matrix of faults and phases, of whatever worker its rows come from."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    calls = [report for report in reports if getattr(report, "when", "") == "call"]
+    rows = [value for report in calls for name, value in report.user_properties if name == "matrix"]
+    if rows:
+        from tests.faults.printed import lines
+
+        terminalreporter.section("what is survived: fault and phase to outcome")
+        for line in lines(rows):
+            terminalreporter.write_line(line)

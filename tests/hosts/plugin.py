@@ -1,0 +1,121 @@
+"""Fixtures: two simulated GPU machines, shared by all tests of one worker, and clean for each test."""
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import leaks
+from .images import image_store, install_images
+from .machine import GPUMachine
+
+NAMES = ("gpu-a", "gpu-b")
+MARK = "gpu_machines"
+"""Marks files whose tests use machines: `pytestmark = pytest.mark.gpu_machines`."""
+PROGRAMS = ("dockerd", "containerd", "docker", "sshd", "ssh", "sudo", "debootstrap", "busybox", "iptables", "unshare", "nsenter")
+HOW_TO_ENABLE = "so nothing is tested on GPU machines. As root on Debian: sh tests/install_system_packages.sh"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{MARK}: the tests of the file use simulated GPU machines; they share one worker")
+
+
+@pytest.fixture(scope="session")
+def gpu_machines() -> Iterator[list[GPUMachine]]:
+    """Two running machines with the images for tests, as the last test left them."""
+    if reason := missing():
+        pytest.skip(f"{reason}, {HOW_TO_ENABLE}")
+    for folder in leaks.stale_folders():
+        leaks.remove(folder)
+    machines = [GPUMachine(leaks.new_folder(), name) for name in NAMES]
+    with ExitStack() as stack:
+        for machine in machines:
+            stack.callback(machine.remove)
+        store = image_store()
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda machine: set_up(machine, store), machines))
+        yield machines
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    left = [found for folder in leaks.made for found in leaks.find(folder)]
+    assert not left, f"Simulated machines left something behind: {left}"
+
+
+@pytest.fixture
+def _has_mark(request: pytest.FixtureRequest) -> None:
+    if not request.node.get_closest_marker(MARK):
+        pytest.fail(f"A file whose tests use machines needs the line: pytestmark = pytest.mark.{MARK}")
+
+
+@pytest.fixture
+def machines(_has_mark: None, gpu_machines: list[GPUMachine]) -> list[GPUMachine]:
+    """Two machines as if they had just been set up."""
+    for machine in gpu_machines:
+        machine.make_clean()
+    return gpu_machines
+
+
+@pytest.fixture
+def machine(_has_mark: None, gpu_machines: list[GPUMachine]) -> GPUMachine:
+    """The first machine, as if it had just been set up."""
+    gpu_machines[0].make_clean()
+    return gpu_machines[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """On the build machine nothing that needs machines may be skipped."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and item.get_closest_marker(MARK) and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist=loadfile`, let one worker run all files that use machines, because there is one pair of them.
+
+    `--dist=loadgroup` would do that, but pytest-xdist 3.8 cannot name the groups to pytest 9.2.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class FilesAndMachines(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = super()._split_scope(nodeid)
+            return MARK if uses_machines(config.rootpath / path) else path
+
+    return FilesAndMachines(config, log)
+
+
+@functools.cache
+def uses_machines(path: Path) -> bool:
+    return path.is_file() and f"pytest.mark.{MARK}" in path.read_text(encoding="utf-8")
+
+
+def missing() -> str:
+    """What keeps machines from running here, or nothing."""
+    if os.getuid() != 0:
+        return "You are not root"
+    if absent := [name for name in PROGRAMS if not shutil.which(name, path=f"/usr/sbin:/sbin:{os.environ['PATH']}")]:
+        return f"{', '.join(absent)} are missing"
+    if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0:
+        return "Root may not make namespaces here"
+    return ""
+
+
+def set_up(machine: GPUMachine, store: Path) -> None:
+    install_images(store, machine)
+    machine.start()
+    machine.trust_host_key()

@@ -139,10 +139,11 @@ def stage_out(job: Job, item: JobItem, outcome: Completed, host: Host, folder: P
     return files
 
 
-def clean_up(job: Job, host: Host) -> None:
+def clean_up(job: Job, host: Host, *, keeps_files: bool = False) -> None:
     """Remove the container and the job's folder; only when all that matters is home and recorded."""
     host.remove(job.container_name)
-    host.remove_folder(job.host_folder)
+    if not keeps_files:
+        host.remove_folder(job.host_folder)
 
 
 def patiently(watch: Watch, step: Callable[[], T]) -> T:

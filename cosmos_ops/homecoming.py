@@ -1,5 +1,6 @@
 """How a job ends: its outputs and its log come home, what became of each run is recorded, and the host is cleaned up."""
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from cosmos_ops.runs import Phase, Prompt, RunFailure, RunOutputs, RunStatus
 from cosmos_ops.workplace import Workplace
 
 TRANSFER_TRIES = 3
+CLEAN_UP_LIMIT_S = 60.0
 
 
 def complete(follower: Follower) -> None:
@@ -32,13 +34,21 @@ def fail(follower: Follower, error: CosmosError) -> None:
         HostUnreachableError: The host does not answer, and a container may be there; nothing is changed.
     """
     job, host = follower.job, follower.place.host
-    log = follower.place.results.job_log(job.id)
     if _has_container(follower):
         host.stop(job.container_name, grace_s=execution.GRACE_S)
         follower.compute()
-    elif not log.exists():
-        log.write_text(f"This job never started: {error}\n", encoding="utf-8")
-    outcomes: dict[str, Outcome] = {item.run_id: NotCompleted(error) for item in job.items}
+    end(follower, dict.fromkeys((item.run_id for item in job.items), error))
+
+
+def end(follower: Follower, errors: Mapping[str, CosmosError]) -> None:
+    """End a job without a container: each run with its error; the log says so where it says nothing else."""
+    log = follower.place.results.job_log(follower.job.id)
+    if not log.exists() or not log.stat().st_size:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(
+            "".join(f"This job never started: {why}\n" for why in dict.fromkeys(map(str, errors.values()))), encoding="utf-8"
+        )
+    outcomes: dict[str, Outcome] = {run_id: NotCompleted(error) for run_id, error in errors.items()}
     record(follower, outcomes, bring_home(follower, outcomes))
 
 
@@ -113,12 +123,22 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
             failure = RunFailure.of(outcome.error)
             place.store.finish(item.run_id, status_of(outcome.error), outputs=brought, failure=failure, job_id=job.id)
     place.store.end_job(job.id)
-    if not any(isinstance(brought, CosmosError) for brought in home.values()):
-        # Where something could not be brought home, the host's copy is the only one. What a host that is away keeps,
-        # `reconcile` removes.
-        with suppress(HostUnreachableError):
-            execution.clean_up(job, place.host)
+    # Where something could not be brought home, the host's copy is the only one.
+    _clean_up(follower, keeps_files=any(isinstance(brought, CosmosError) for brought in home.values()))
     place.results.job_log(job.id).unlink(missing_ok=True)
+
+
+def _clean_up(follower: Follower, *, keeps_files: bool) -> None:
+    """Clean up the host; one that is away is waited for a while, after that `reconcile` does it."""
+    until = time.monotonic() + CLEAN_UP_LIMIT_S
+    while True:
+        try:
+            execution.clean_up(follower.job, follower.place.host, keeps_files=keeps_files)
+            return
+        except HostUnreachableError:
+            if follower.is_stopping() or not follower.may_have_started or time.monotonic() > until:
+                return
+            time.sleep(1.0)
 
 
 def status_of(error: CosmosError) -> RunStatus:

@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, RecordNotFoundError
+from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, RecordNotFoundError, RunCancelledError
 from cosmos_ops.following import LEASE_S, STORE_LABEL, Follower
-from cosmos_ops.homecoming import complete
+from cosmos_ops.homecoming import complete, end
 from cosmos_ops.job import host_folder
 from cosmos_ops.owners import is_gone
 from cosmos_ops.remote.host import JOB_LABEL, ContainerState
@@ -154,7 +154,7 @@ class _Found:
             now = store.run(run.id)
             # Another process may have taken it over meanwhile, or its job waits for its host.
             if not now.status.is_final and now.job_id is None and now.owner and is_gone(now.owner):
-                _interrupt(self.place, run.id)
+                store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(_gone()))
                 self.interrupted.append(run.id)
         brought = tuple(store.run(run_id) for run_id in self.looked_after)
         return Reconciled(
@@ -167,18 +167,15 @@ class _Found:
 
     def _close(self, job: JobRecord, containers: list[ContainerState]) -> None:
         """A job without a container that ran: nothing was computed, or somebody removed it all."""
-        place = self.place
         for state in containers:
-            place.host.stop(state.name, grace_s=0)
-        place.host.remove_folder(job.job.host_folder)
-        to_stop = place.store.to_stop(job.job.id)
-        for run_id in (item.run_id for item in job.job.items):
-            if run_id in to_stop:
-                place.store.finish(run_id, RunStatus.CANCELLED, job_id=job.job.id)
-            else:
-                _interrupt(place, run_id)
-            self.interrupted.append(run_id)
-        place.store.end_job(job.job.id)
+            self.place.host.stop(state.name, grace_s=0)
+        run_ids = [item.run_id for item in job.job.items]
+        to_stop = self.place.store.to_stop(job.job.id)
+        end(
+            Follower(self.place, job.job, is_stopping=lambda: False, may_have_started=True),
+            {run_id: RunCancelledError("cancelled") if run_id in to_stop else _gone() for run_id in run_ids},
+        )
+        self.interrupted += run_ids
 
     def _is_open(self, job_id: str) -> bool:
         try:
@@ -187,9 +184,8 @@ class _Found:
             return False
 
 
-def _interrupt(place: Workplace, run_id: str) -> None:
-    error: CosmosError = InterruptedRunError("the process that was to carry it out is gone; run it again")
-    place.store.finish(run_id, RunStatus.FAILED, failure=RunFailure.of(error))
+def _gone() -> CosmosError:
+    return InterruptedRunError("the process that was to carry it out is gone; run it again")
 
 
 def _runs_of(place: Workplace, job: JobRecord) -> list[Run]:

@@ -88,6 +88,11 @@ def is_cancelling(flow_run_id: str) -> bool:
     return state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
 
+def is_over() -> bool:
+    """Whether the flow run that we are in, or the outermost one, is being cancelled; a single killed run is none of that."""
+    return any(is_cancelling(flow_run_id) for flow_run_id in {this_flow_run(), root_flow_run()})
+
+
 def cancel_runs(place: Records, flow_run_id: str) -> None:
     """Stop the containers of a flow run, keep what is complete and all logs, and end all else as cancelled.
 

@@ -10,7 +10,7 @@ from cosmos_ops.errors import InputError
 from cosmos_ops.intake import find_videos
 from cosmos_ops.runs import VIDEO, Run, RunStatus
 from cosmos_ops.workplace import Records
-from flows.cancellation import is_cancelling, root_flow_run, stop_what_is_left
+from flows.cancellation import is_over, root_flow_run, stop_what_is_left
 from flows.enhance import enhance as enhance_flow
 from flows.inference import inference as inference_flow
 from flows.naming import flow_run_name, work_title
@@ -63,22 +63,17 @@ def pipeline(
                 prompts, family=family, settings=enhance, host=host, return_state=True
             )
             runs, wanted = _made(place, state), _enhanced(place, prompts)
-        if "inference" in stages and wanted and not _is_over():
+        if "inference" in stages and wanted and not is_over():
             state = inference_flow.with_options(flow_run_name=f"inference: {title}")(
                 wanted, family=family, settings=inference, host=host, return_state=True
             )
             runs = [*runs, *_made(place, state)]
-        if "upscale" in stages and not _is_over() and (sources := _videos(place, runs, wanted, stages)):
+        if "upscale" in stages and not is_over() and (sources := _videos(place, runs, wanted, stages)):
             state = upscale_flow.with_options(flow_run_name=f"upscale: {title}")(
                 sources, family=family, settings=upscale, host=host, return_state=True
             )
             runs = [*runs, *_made(place, state)]
         return conclude(place, "pipeline", runs)
-
-
-def _is_over() -> bool:
-    """Whether somebody cancelled the whole; a single run that was killed leaves the others alone."""
-    return is_cancelling(root_flow_run())
 
 
 def _made(place: Records, state: State[Any]) -> list[Run]:

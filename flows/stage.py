@@ -33,7 +33,7 @@ from cosmos_ops.store import JobRecord, RunFilter, Store
 from cosmos_ops.upkeep import is_abandoned
 from cosmos_ops.workplace import Records, Workplace
 from flows import artifacts, tasks
-from flows.cancellation import Cancellation, root_flow_run, this_flow_run
+from flows.cancellation import Cancellation, is_over, root_flow_run, this_flow_run
 from flows.hosts import connected
 from flows.observer import current_observer
 from flows.workplace import workplace
@@ -217,7 +217,8 @@ def conclude(place: Records, title: str, runs: Sequence[Run]) -> list[str] | Sta
         RunsFailedError: Some run did not complete.
     """
     artifacts.show_results(place, title, runs)
-    if is_cancelled(runs):
+    # Of a flow run that is being cancelled the server takes no other end, though all of its runs may have come through.
+    if is_cancelled(runs) or is_over():
         counts = Counter(run.status.value for run in runs)
         return Cancelled(message=f"{title}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
     culprits = [run for run in runs if run.status is not RunStatus.COMPLETED]

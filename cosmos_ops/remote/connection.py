@@ -22,6 +22,8 @@ SESSIONS_MAX = 5
 """At work at a time. sshd allows 10 on a connection by default; idle SFTP clients and docker commands are beside these."""
 SFTP_IDLE_MAX = 2
 T = TypeVar("T")
+NO_STATUS = -1
+"""What paramiko gives as exit status where none came."""
 PAUSE_MIN_S, PAUSE_MAX_S = 0.5, 15.0
 """Between two attempts to connect; doubles from the first to the second."""
 
@@ -74,7 +76,10 @@ class Connection:
                 channel.sendall(stdin[start : start + PACKET_BYTES])
             channel.shutdown_write()
             stdout, stderr = _drained(channel)
-            return Finished(channel.recv_exit_status(), stdout, stderr)
+            code = channel.recv_exit_status()
+        if code == NO_STATUS:
+            raise HostUnreachableError(f"host {self.host}: the connection broke while '{argv[0]}' ran")
+        return Finished(code, stdout, stderr)
 
     @contextmanager
     def sftp(self) -> Iterator[paramiko.SFTPClient]:

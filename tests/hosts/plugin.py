@@ -1,6 +1,5 @@
-"""Fixtures: two simulated GPU machines, shared by all tests of one worker, and clean for each test."""
+"""Fixtures: two simulated GPU machines for each worker, clean for each test."""
 
-import functools
 import os
 import shutil
 import subprocess
@@ -8,7 +7,6 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,7 +22,9 @@ HOW_TO_ENABLE = "so nothing is tested on GPU machines. As root on Debian: sh tes
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", f"{MARK}: the tests of the file use simulated GPU machines; they share one worker")
+    config.addinivalue_line(
+        "markers", f"{MARK}: tests of simulated GPU machines; the build machine skips none"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -79,29 +79,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.skipped and os.environ.get("CI") == "true" and item.get_closest_marker(MARK) and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
     return report
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist=loadfile`, let one worker run all files that use machines, because there is one pair of them.
-
-    `--dist=loadgroup` would do that, but pytest-xdist 3.8 cannot name the groups to pytest 9.2.
-    """
-    if config.getvalue("dist") != "loadfile":
-        return None
-    from xdist.scheduler import LoadFileScheduling
-
-    class FilesAndMachines(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            path = super()._split_scope(nodeid)
-            return MARK if uses_machines(config.rootpath / path) else path
-
-    return FilesAndMachines(config, log)
-
-
-@functools.cache
-def uses_machines(path: Path) -> bool:
-    return path.is_file() and f"pytest.mark.{MARK}" in path.read_text(encoding="utf-8")
 
 
 def missing() -> str:

@@ -64,6 +64,7 @@ def reconcile(place: Workplace, *, leave: Callable[[Run], bool] = lambda _: Fals
             found.look_after(job)
     with suppress(HostUnreachableError):
         found.remove_unowned()
+        place.host.tidy()
     return found.report(abandoned)
 
 

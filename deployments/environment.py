@@ -14,6 +14,8 @@ SERVER = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "5",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+    # Lines of the model are on the server within this time instead of two seconds.
+    "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1",
     # The server's own limit is 20 s, which a first start on a slow machine can miss.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
 }

@@ -1,6 +1,8 @@
 """The tasks that all stages share: regroup, stage in, compute, stage out, record; and which errors are tried again."""
 
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,9 @@ from cosmos_ops.store import Store
 from flows.artifacts import ProgressArtifact, SentBytes
 from flows.observer import current_observer
 
+LINES_AT_ONCE, LINES_A_SECOND = 500, 20.0
+"""How many lines go to Prefect's log at once and in the long run; warnings and errors always do."""
+LINES_OF_FAILURE = 50
 RETRIES = 3
 RETRY_DELAYS_S = [2.0, 10.0, 30.0]
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
@@ -42,19 +47,51 @@ class Work:
 
 
 class LogShow(Show):
-    """Shows the news of a job in the log of a task run."""
+    """Shows lines and news of a job in the log of a task run; of very many lines only some, because the server keeps them all."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
+        self._credit = float(LINES_AT_ONCE)
+        self._counted_at = time.monotonic()
+        self._left_out: deque[str] = deque(maxlen=LINES_OF_FAILURE)
+        self._left_out_count = 0
 
     def line(self, line: LogLine) -> None:
         """A line of the process; a redraw of its progress bar is no line."""
-        if not line.is_redraw:
-            self._logger.log(LEVELS.get(line.text.partition(" ")[0], logging.INFO), "%s", line.text)
+        if line.is_redraw:
+            return
+        level = LEVELS.get(line.text.partition(" ")[0], logging.INFO)
+        if level <= logging.INFO and not self._has_credit():
+            self._left_out.append(line.text)
+            self._left_out_count += 1
+            return
+        self.say_left_out()
+        self._logger.log(level, "%s", line.text)
+
+    def say_left_out(self) -> None:
+        """Say how many lines were left out since the last one."""
+        if self._left_out_count:
+            self._logger.info("%d lines are left out here; the log file has all", self._left_out_count)
+            self._left_out_count = 0
+            self._left_out.clear()
+
+    def last_words(self) -> None:
+        """The last of the lines that were left out, which may say why the process failed."""
+        for text in self._left_out:
+            self._logger.info("%s", text)
 
     def news(self, text: str) -> None:
         """What the job waits for."""
         self._logger.warning("%s", text)
+
+    def _has_credit(self) -> bool:
+        now = time.monotonic()
+        self._credit = min(LINES_AT_ONCE, self._credit + LINES_A_SECOND * (now - self._counted_at))
+        self._counted_at = now
+        if self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
 
 
 class ComputeShow(LogShow):
@@ -122,8 +159,11 @@ def stage_in(work: Work, title: str) -> int:  # noqa: ARG001
 def compute(work: Work, title: str) -> Computation:  # noqa: ARG001
     """Start the container or attach to it, follow it to its end; its lines are the log of this task run."""
     progress = ProgressArtifact(work.job.operation, work.job.id, len(work.job.items))
-    work.follower.show = ComputeShow(get_run_logger(), work.follower.place.store, progress)
+    work.follower.show = show = ComputeShow(get_run_logger(), work.follower.place.store, progress)
     computation = work.follower.compute()
+    if computation.exit is not None and computation.exit.code:
+        show.last_words()
+    show.say_left_out()
     progress.finish()
     return computation
 

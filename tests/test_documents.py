@@ -10,6 +10,7 @@ import yaml
 from deployments.catalog import FLOWS, NAME, TAGS, interval_s
 from deployments.cli import cli
 from deployments.reference import parameters_page
+from tests.faults import printed
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -77,3 +78,7 @@ def test_prefect_yaml_deploys_what_cosmos_up_serves():
         # Prefect takes the description from the flow's docstring, as `cosmos up` does.
         assert "description" not in deployment
         assert deployment["work_pool"] == {"name": "cosmos", "job_variables": {"stream_output": False}}
+
+
+def test_the_page_of_faults_is_what_the_tests_promise():
+    assert (ROOT / "docs" / "faults.md").read_text(encoding="utf-8") == printed.page()

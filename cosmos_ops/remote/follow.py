@@ -9,7 +9,7 @@ from cosmos_ops.job import ContainerExit, LogLine
 from cosmos_ops.remote.lines import LineSplitter
 
 READ_BYTES = 1 << 20
-PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 0.25
+PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 0.25
 """Between two looks; the longer the silence, the longer."""
 LOST_PAUSE_MAX_S = 5.0
 PATIENCE_S = 20.0

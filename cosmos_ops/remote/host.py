@@ -9,6 +9,8 @@ from cosmos_ops.job import ContainerExit, ContainerSpec, InputFile, JobPaths, Lo
 
 JOB_LABEL = "cosmos.job"
 """Every container of ours carries it."""
+LEFT_OVER_AFTER_MIN = 60
+"""Until then an interrupted transfer may be taken up again."""
 
 
 def ignore_bytes(_count: int) -> None:
@@ -170,6 +172,9 @@ class Host(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove an ended container with its log; one that is not there is no error."""
+
+    def tidy(self) -> None:
+        """Remove what interrupted transfers left, and nobody has touched for `LEFT_OVER_AFTER_MIN`."""
 
     def gpus(self) -> list[GPU]:
         """The GPUs of the machine; none where it has no NVIDIA driver."""

@@ -17,7 +17,7 @@ from cosmos_ops.files import replacing
 from cosmos_ops.job import ContainerExit, ContainerSpec, InputFile, JobPaths, LogLine
 from cosmos_ops.remote import supervisor
 from cosmos_ops.remote.files import copy_verified
-from cosmos_ops.remote.host import GPU, ContainerState, Fetch, Health, ignore_bytes, ignore_contact
+from cosmos_ops.remote.host import GPU, LEFT_OVER_AFTER_MIN, ContainerState, Fetch, Health, ignore_bytes, ignore_contact
 from cosmos_ops.remote.lines import LineSplitter
 
 POLL_S = 0.05
@@ -166,6 +166,13 @@ class LocalHost:
         folder = self._containers / name
         if folder.exists() and not supervisor.is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Remove old partial files."""
+        for path in self._workspace.glob("inputs/.*.partial"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > 60 * LEFT_OVER_AFTER_MIN:
+                    path.unlink()
 
     def gpus(self) -> list[GPU]:
         """Plain processes get none."""

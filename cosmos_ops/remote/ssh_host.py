@@ -18,7 +18,7 @@ from cosmos_ops.remote.connection import Connection
 from cosmos_ops.remote.docker_client import DockerClient
 from cosmos_ops.remote.foreign import translated
 from cosmos_ops.remote.gpus import read_gpus
-from cosmos_ops.remote.host import GPU, Busy, ContainerState, Fetch, Health, ignore_bytes, ignore_contact
+from cosmos_ops.remote.host import GPU, LEFT_OVER_AFTER_MIN, Busy, ContainerState, Fetch, Health, ignore_bytes, ignore_contact
 from cosmos_ops.remote.slots import CREATED, ENDED, abandoned, free_slot, gives_way, rivals
 from cosmos_ops.remote.spec import HostSpec, Slot
 from cosmos_ops.remote.transfer import Download, Transfers, Upload
@@ -26,7 +26,7 @@ from cosmos_ops.remote.transfer import Download, Transfers, Upload
 FOLDER_LABEL = "cosmos.folder"
 INPUTS, JOBS, PARTIALS = PurePosixPath("inputs"), PurePosixPath("jobs"), PurePosixPath("partials")
 DISK_FREE_MIN_BYTES = 200_000_000
-SEEN_FOR_S = 0.15
+SEEN_FOR_S = 0.05
 """How long a look at the containers of the host serves all who follow one."""
 
 
@@ -178,6 +178,11 @@ class SSHHost:
                     raise
 
     # The machine
+
+    def tidy(self) -> None:
+        """Remove old partial files; the host's own clock tells which they are."""
+        folder = str(self.workspace / PARTIALS)
+        self.connection.run(["find", folder, "-type", "f", "-mmin", f"+{LEFT_OVER_AFTER_MIN}", "-delete"])
 
     def gpus(self) -> list[GPU]:
         """What nvidia-smi says."""

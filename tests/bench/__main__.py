@@ -1,5 +1,6 @@
-"""Prints what the documents claim: `python -m tests.bench`."""
+"""Prints what the documents claim: `python -m tests.bench [local] [regroup] [server] [transfers]`; all parts if none is named."""
 
+import os
 import resource
 import statistics
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cosmos_ops.job import ContainerSpec
 from cosmos_ops.names import new_id
@@ -15,6 +16,7 @@ from cosmos_ops.operations.inference_preview import InferencePreview
 from cosmos_ops.planning import regroup
 from cosmos_ops.remote.local import LocalHost
 from cosmos_ops.runs import Run
+from deployments.environment import QUIET, SERVER
 
 REPEATS = 30
 RUN_COUNT = 100_000
@@ -24,9 +26,31 @@ NOTHING = ("-c", "print('done')")
 
 def main() -> None:
     """Run all benchmarks."""
+    parts = {"local": local, "regroup": regrouping, "server": run_server, "transfers": run_transfers}
+    for name in sys.argv[1:] or parts:
+        parts[name]()
+
+
+def local() -> None:
+    """A job on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         process_overhead(LocalHost(Path(folder)))
-    regrouping()
+
+
+def run_server() -> None:
+    """A simulated GPU server."""
+    # Prefect reads its environment when it is imported.
+    os.environ |= {**QUIET, **SERVER, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_LOGGING_LEVEL": "INFO"}
+    from tests.bench import servers
+
+    servers.run_all()
+
+
+def run_transfers() -> None:
+    """Files to and from a simulated GPU server."""
+    from tests.bench import transfers
+
+    transfers.run_all()
 
 
 def process_overhead(host: LocalHost) -> None:
@@ -63,7 +87,7 @@ def regrouping() -> None:
 
 def _run_on(host: LocalHost) -> None:
     name = new_id("bench")
-    host.start(name, ContainerSpec(image="", argv=("python", *NOTHING), env={}), labels={})
+    host.start(name, ContainerSpec(image="", argv=("python", *NOTHING), env={}), folder=PurePosixPath("jobs"), labels={})
     host.follow(name, on_line=lambda _: None, is_cancelled=lambda: False, stall_limit_s=60, grace_s=1)
     host.remove(name)
 

@@ -282,3 +282,9 @@ FAULTS = (
         is_held=False,
     ),
 )
+
+WORKER_STOPPED = (
+    "worker stopped (SIGTERM), then reconcile",
+    {**everywhere(COMPLETED), "staging in": "failed InterruptedRunError", "starting": "failed InterruptedRunError"},
+)
+"""Its row is in `test_worker.py`, because a real worker starts the flows."""

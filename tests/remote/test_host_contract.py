@@ -336,6 +336,17 @@ def test_small_files_and_folders_come_and_go(host):
     assert not host.exists(path)
 
 
+@pytest.mark.parametrize(("age_s", "stays"), [(60, True), (7200, False)])
+def test_what_an_interrupted_transfer_left_goes_after_a_while(host, kind, workspace, age_s, stays):
+    name = "inputs/.a.mp4.1234.partial" if kind == "local" else "partials/half"
+    host.write(PurePosixPath(name), "half")
+    os.utime(workspace / name, (time.time() - age_s, time.time() - age_s))
+
+    host.tidy()
+
+    assert host.exists(PurePosixPath(name)) is stays
+
+
 def test_a_healthy_host_has_no_problem(host):
     assert host.health().problems == ()
 

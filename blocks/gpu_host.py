@@ -55,7 +55,7 @@ class GPUHost(Block):
         description="GPU slots, each the GPUs of one job: [[0],[1]] for two jobs of one GPU, [[0,1]] for one of two.",
     )
     images: dict[str, str] = Field(
-        default={}, description="Image of each family that may run here, such as {'preview': 'cosmos-preview'}."
+        default={}, description='Image of each family that may run here, as JSON: {"preview": "cosmos-preview"}.'
     )
     mounts: list[str] = Field(
         default=[], description="Folders of the machine that containers see: SOURCE:TARGET, read-only, or SOURCE:TARGET:rw."
@@ -70,7 +70,7 @@ class GPUHost(Block):
     hours_max: float = Field(default=0, ge=0, description="Hours after which a container is ended in any case; 0 for no limit.")
     docker_socket: str = Field(default="", description="Docker's socket on the machine; empty to find it.")
     docker_command: list[str] = Field(
-        default=[], description="Docker command to go through where its socket is closed to the user: ['sudo', '-n', 'docker']."
+        default=[], description='Docker command to go through where its socket is closed to the user: ["sudo", "-n", "docker"].'
     )
     container_user: str = Field(
         default="", description="User of the processes in containers, as uid:gid; empty for the user who logs in."

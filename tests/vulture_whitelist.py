@@ -29,3 +29,18 @@ _.max_frames
 _.thumbnail  # read by its name when outputs are listed
 _.denoise_steps  # the same, of tests only
 _.half_precision
+
+_.base_url  # docker's SDK, urllib3 and paramiko read or call these of our adapters
+_._version
+_._new_conn
+_.ssh_client
+_.get_connection
+_.proxies
+_.missing_host_key
+_.cosmos_jump  # keeps what it names alive
+_.ciphers
+_.auth_timeout
+_.banner_timeout
+_.read_ready
+
+_.retry_delay_seconds  # Prefect reads it of a task

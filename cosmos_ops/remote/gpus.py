@@ -6,7 +6,7 @@ from cosmos_ops.errors import HostUnhealthyError
 from cosmos_ops.remote.connection import Connection
 from cosmos_ops.remote.host import GPU
 
-FIELDS = ("index", "uuid", "name", "driver_version", "memory.total", "memory.used", "utilization.gpu")
+FIELDS = ("index", "name", "driver_version", "memory.total")
 QUERY = ("nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits")
 NOT_FOUND = 127
 
@@ -29,18 +29,7 @@ def read_gpus(connection: Connection) -> list[GPU]:
 def parse_gpus(text: str) -> list[GPU]:
     """The answer to `QUERY` as GPUs; a figure that a GPU does not tell (`[N/A]`) counts as 0."""
     rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if len(row) == len(FIELDS)]
-    return [
-        GPU(
-            index=_number(row[0]),
-            uuid=row[1],
-            name=row[2],
-            driver=row[3],
-            memory_total_mib=_number(row[4]),
-            memory_used_mib=_number(row[5]),
-            utilization_percent=_number(row[6]),
-        )
-        for row in rows
-    ]
+    return [GPU(index=_number(row[0]), name=row[1], driver=row[2], memory_mib=_number(row[3])) for row in rows]
 
 
 def _number(cell: str) -> int:

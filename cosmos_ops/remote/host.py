@@ -38,12 +38,9 @@ class GPU:
     """A GPU as nvidia-smi sees it."""
 
     index: int
-    uuid: str
     name: str
     driver: str
-    memory_total_mib: int
-    memory_used_mib: int
-    utilization_percent: int
+    memory_mib: int
 
 
 @dataclass(frozen=True)

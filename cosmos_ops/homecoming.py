@@ -28,16 +28,20 @@ def complete(follower: Follower) -> None:
 
 
 def fail(follower: Follower, error: CosmosError) -> None:
-    """End a job that cannot be carried out: its container is stopped, its log brought home, its runs get the error.
+    """End a job that cannot be carried out: its container is stopped, its log brought home, what is not complete gets the error.
 
     Raises:
         HostUnreachableError: The host does not answer, and a container may be there; nothing is changed.
     """
     job, host = follower.job, follower.place.host
-    if _has_container(follower):
-        host.stop(job.container_name, grace_s=execution.GRACE_S)
-        follower.compute()
-    end(follower, dict.fromkeys((item.run_id for item in job.items), error))
+    run_ids = [item.run_id for item in job.items]
+    if not _has_container(follower):
+        end(follower, dict.fromkeys(run_ids, error))
+        return
+    host.stop(job.container_name, grace_s=execution.GRACE_S)
+    judged = follower.judge(follower.compute())
+    outcomes = {run_id: one if isinstance(one, Completed) else NotCompleted(error) for run_id, one in judged.items()}
+    record(follower, outcomes, bring_home(follower, outcomes))
 
 
 def end(follower: Follower, errors: Mapping[str, CosmosError]) -> None:

@@ -14,12 +14,15 @@ from cosmos_ops.results import ResultsFolder
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import RunFilter, Store
 from deployments.environment import use_own_prefect
+from deployments.hosts import host
 from deployments.options import given_params, params_options
+from deployments.server import known_server
 
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
 FAMILY = "preview"
+LOCAL = "local"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,13 +40,16 @@ def cli() -> None:
 @click.option("--prompt", "text", type=str, default=None, help="What the video is to show.")
 @click.option("--negative", type=str, default="", help="What the video must not show.")
 @click.option("--name", type=str, default=None, help="What to call it; names its folder.")
+@click.option(
+    "--host", "host_name", default=LOCAL, help="Name of the host that computes (`cosmos host list`); none: this machine."
+)
 @params_options(find_operation("inference", FAMILY).params)
-def demo(input_path: str, text: str | None, negative: str, name: str | None, **options: Any) -> None:
+def demo(input_path: str, text: str | None, negative: str, name: str | None, host_name: str, **options: Any) -> None:
     """Run enhance, inference and upscale in this process, on the CPU; a real video comes out."""
     from deployments.demo import Demo, run_demo
 
     params = given_params(find_operation("inference", FAMILY).params, options)
-    run_demo(Settings(), Demo(input_path=input_path, text=text, negative_text=negative, name=name, params=params))
+    run_demo(Settings(), Demo(input_path, text=text, negative_text=negative, name=name, params=params, host=host_name))
 
 
 @cli.command()
@@ -129,7 +135,7 @@ def runs_show(run_id: str) -> None:
 @click.option("--force", "is_forced", is_flag=True, help="End its process at once, without the ten seconds to clean up.")
 def kill(run_id: str, is_forced: bool) -> None:
     """End a run that waits or is at work; it becomes cancelled, its batch goes on without it."""
-    use_own_prefect(Settings(), api_url=_api_url())
+    use_own_prefect(Settings(), api_url=known_server(Settings()))
     from deployments.upkeep import kill as end
 
     end(run_id, is_forced=is_forced, say=lambda text: click.echo(text))
@@ -139,10 +145,13 @@ def kill(run_id: str, is_forced: bool) -> None:
 @click.option("--wait", "waits", is_flag=True, help="Follow what still computes to its end.")
 def reconcile(waits: bool) -> None:
     """Bring home what finished while nobody looked, close what nobody carries out, stop what nobody owns."""
-    use_own_prefect(Settings(), api_url=_api_url())
+    use_own_prefect(Settings(), api_url=known_server(Settings()))
     from deployments.upkeep import reconcile as reconcile_hosts
 
     reconcile_hosts(waits=waits, say=lambda text: click.echo(text))
+
+
+cli.add_command(host)
 
 
 def main() -> None:
@@ -162,13 +171,6 @@ def main() -> None:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _api_url() -> str | None:
-    """The Prefect server that knows the hosts: the one that is named, that of `cosmos up`, or none, for the embedded one."""
-    from deployments.server import running_server
-
-    return os.environ.get("PREFECT_API_URL") or running_server(Settings())
 
 
 def _store() -> Store:

@@ -1,4 +1,4 @@
-"""`cosmos demo`: the whole pipeline in this process, with Prefect's embedded server, on the preview family."""
+"""`cosmos demo`: the whole pipeline in this process, on the preview family, on this machine or on a GPU server."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from cosmos_ops.store import RunFilter, Store
 from cosmos_ops.upkeep import Reconciled, reconcile
 from cosmos_ops.workplace import Workplace
 from deployments.environment import use_own_prefect
-from deployments.server import running_server
+from deployments.host_blocks import check_ready, reach_prefect
+from deployments.server import known_server, running_server
 from flows.requests import DEMO_TEXT, InferenceSettings, PromptRequest
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FAMILY = "preview"
 DEMO_NAME = "demo city"
+LOCAL = "local"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Demo:
     negative_text: str
     name: str | None
     params: Params
+    host: str = LOCAL
 
 
 def run_demo(settings: Settings, demo: Demo) -> None:
@@ -52,12 +55,13 @@ def run_demo(settings: Settings, demo: Demo) -> None:
     results = ResultsFolder(settings.outputs_folder)
     results.check()
     _check(demo, text)
-    reconciled = _reconcile(settings, results)
-    server = running_server(settings)
-    use_own_prefect(settings, api_url=server)
+    server = _server(settings, demo)
+    reconciled = _reconcile(settings, results, demo)
     console = Console(stderr=False, soft_wrap=True)
     console.print("Cosmos demo: enhance -> inference -> upscale with the preview family (classical processing, no neural model).")
     console.print(f"Using the Prefect server at {server}" if server else "Starting Prefect's embedded server (some seconds) ...")
+    if demo.host != LOCAL:
+        console.print(f"Computing on host {demo.host}.")
     runs, failure = _run_pipeline(demo, text, console, reconciled)
     _summarise(settings, results, runs)
     if failure is not None:
@@ -71,12 +75,32 @@ def _check(demo: Demo, text: str) -> None:
         check_request(find_operation("inference", FAMILY), demo.params, text, find_videos(path))
 
 
-def _reconcile(settings: Settings, results: ResultsFolder) -> Reconciled:
-    from cosmos_ops.remote.local import LocalHost
+def _server(settings: Settings, demo: Demo) -> str | None:
+    """The Prefect server that shows the flow run; a GPU server is known to one of them, and must be ready.
 
-    with Store.open(settings.store_url, read_params=read_params) as store:
-        place = Workplace(store, results, LocalHost(settings.workspace_folder), owner=this_process())
-        found = reconcile(place)
+    Raises:
+        InputError: There is no such host, or it has not been set up.
+    """
+    if demo.host == LOCAL:
+        server = running_server(settings)
+        use_own_prefect(settings, api_url=server)
+        return server
+    reach_prefect(settings)
+    check_ready(demo.host, FAMILY)
+    return known_server(settings)
+
+
+def _reconcile(settings: Settings, results: ResultsFolder, demo: Demo) -> Reconciled:
+    if demo.host == LOCAL:
+        from cosmos_ops.remote.local import LocalHost
+
+        with Store.open(settings.store_url, read_params=read_params) as store:
+            found = reconcile(Workplace(store, results, LocalHost(settings.workspace_folder), owner=this_process()))
+    else:
+        from flows.workplace import workplace_at
+
+        with workplace_at(demo.host) as place:
+            found = reconcile(place)
     if found.brought_home or found.interrupted:
         click.echo(
             f"Found unfinished runs of a process that is gone: {len(found.brought_home)} brought home, "
@@ -101,7 +125,7 @@ def _run_pipeline(demo: Demo, text: str, console: Console, reconciled: Reconcile
     name = storable(demo.name) if demo.name is not None else (Path(demo.input_path).stem if demo.input_path else DEMO_NAME)
     request = PromptRequest(text=text, negative_text=storable(demo.negative_text), input=demo.input_path, name=name)
     with LiveProgress(console) as progress, observed_by(progress):
-        state = cast("State[object]", pipeline([request], family=FAMILY, inference=settings, return_state=True))
+        state = cast("State[object]", pipeline([request], family=FAMILY, inference=settings, host=demo.host, return_state=True))
     with get_client(sync_client=True) as client:
         close_flow_runs(client, reconciled.flow_run_ids)
     return _runs_under(str(state.state_details.flow_run_id)), _failure(state)

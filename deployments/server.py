@@ -37,6 +37,20 @@ def running_server(settings: Settings) -> str | None:
     return api_url if is_healthy(api_url) else None
 
 
+def known_server(settings: Settings) -> str | None:
+    """The server that knows the hosts: the one that PREFECT_API_URL names, that of `cosmos up`, or none, for the embedded one.
+
+    Raises:
+        InputError: Nothing answers where PREFECT_API_URL points.
+    """
+    api_url = os.environ.get("PREFECT_API_URL")
+    if not api_url:
+        return running_server(settings)
+    if not is_healthy(api_url):
+        raise InputError(f"no Prefect server answers at PREFECT_API_URL={api_url}; start it, or unset the variable")
+    return api_url
+
+
 @contextmanager
 def own_server(settings: Settings, port: int) -> Iterator[str]:
     """Run a server while we are inside; gives its API address.

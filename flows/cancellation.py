@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -16,9 +15,9 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from typing_extensions import Self
 
-from cosmos_ops import execution
-from cosmos_ops.errors import HostError, HostUnreachableError
-from cosmos_ops.following import LEASE_S
+from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError
+from cosmos_ops.following import LEASE_S, Follower
+from cosmos_ops.homecoming import fail
 from cosmos_ops.owners import this_process
 from cosmos_ops.runs import Run, RunFailure, RunStatus
 from cosmos_ops.store import JobRecord, RunFilter
@@ -113,16 +112,18 @@ def stop_what_is_left(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
         cancel_runs(known, str(flow_run.id))
 
 
-def fail_runs(place: Workplace, flow_run_id: str, error: Exception) -> None:
-    """End what a flow run leaves unfinished when it breaks off with an error that nobody expected; its machine stops too."""
-    failure = RunFailure(kind=type(error).__name__, message=str(error) or type(error).__name__, retry_helps=False)
-    mine = _unfinished(place, flow_run_id)
-    for job_id in {run.job_id for run in mine if run.job_id is not None}:
-        with suppress(HostError):
-            place.host.stop(place.store.job(job_id).job.container_name, grace_s=execution.GRACE_S)
-        place.store.end_job(job_id)
-    for run in mine:
-        place.store.finish(run.id, RunStatus.FAILED, failure=failure)
+def fail_runs(place: Records, flow_run_id: str, error: Exception) -> None:
+    """End what a flow run leaves unfinished when it breaks off with an error that nobody expected; its containers stop too."""
+    reason = (
+        error if isinstance(error, CosmosError) else InterruptedRunError(f"the flow broke off: {type(error).__name__}: {error}")
+    )
+    job_ids = {run.job_id for run in _unfinished(place, flow_run_id)}
+    for found in place.store.open_jobs():
+        if found.job.id in job_ids:
+            _fail(place, found, reason)
+    for run in _unfinished(place, flow_run_id):
+        if run.job_id is None:
+            place.store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(reason))
 
 
 def _unfinished(place: Records, flow_run_id: str) -> list[Run]:
@@ -138,6 +139,15 @@ def _stop(place: Records, found: JobRecord) -> None:
                 stop(Workplace(place.store, place.results, host, owner), found)
     except HostUnreachableError as error:
         logger.warning("Job {} is stopped when its host answers again: {}", found.job.id, error)
+
+
+def _fail(place: Records, found: JobRecord, reason: CosmosError) -> None:
+    try:
+        with connected(found.host) as host:
+            there = Workplace(place.store, place.results, host, found.owner)
+            fail(Follower(there, found.job, is_stopping=lambda: True, may_have_started=True), reason)
+    except HostUnreachableError as error:
+        logger.warning("Job {} is looked after when its host answers again: {}", found.job.id, error)
 
 
 def this_flow_run() -> str:

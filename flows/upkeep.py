@@ -25,7 +25,7 @@ def reconcile() -> str:
     found = reconcile_all(waits=False)
     with get_client(sync_client=True) as client:
         close_flow_runs(client, found.flow_run_ids)
-    get_run_logger().info("%s", summary(found))
+    get_run_logger().info(summary(found))
     return summary(found)
 
 

@@ -42,3 +42,11 @@ def processes_of(home: Path) -> list[str]:
         if str(home) in line and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(line)
     return found
+
+
+def the_error(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
+    """The one line of an error."""
+    assert done.returncode == code, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line

@@ -102,6 +102,25 @@ def test_a_run_whose_process_is_killed_twice_fails_and_says_so(prefect_api, home
     assert left_over(home) == []
 
 
+class BreakDown:
+    def job(self):
+        return "all"
+
+    def __call__(self):
+        raise ZeroDivisionError("nobody thought of this")
+
+
+def test_an_error_that_nobody_expected_ends_runs_and_processes_and_keeps_the_log(prefect_api, home, long_clip):
+    with observed_by(AtFirstFrame(BreakDown(), times=1)):
+        state, found = steps.call(inference, [steps.a_request(long_clip)])
+
+    assert state.is_failed()
+    assert found.statuses() == ["failed"]
+    assert found.runs[0].failure.message == "the flow broke off: ZeroDivisionError: nobody thought of this"
+    assert "started" in found.file(found.runs[0], "log").read_text()
+    assert left_over(home) == []
+
+
 def cancelled(flow, requests, home, monkeypatch, flow_run):
     monkeypatch.setattr(cancellation, "POLL_S", 0.2)
     cancel = Cancel(home, flow_run)

@@ -99,6 +99,14 @@ def _kept_on_host(error: CosmosError, job: Job, place: Workplace) -> CosmosError
     return type(error)(f"{error}; its outputs stay on host {place.host.name} in {job.host_folder}")
 
 
+def _log_alone(follower: Follower, item: JobItem) -> RunOutputs:
+    """The log of a run whose outputs could not be brought home; on a full disk not even that."""
+    try:
+        return _bring_one_home(follower.place, follower.job, item, NotCompleted(TransferError("its outputs are not home")))
+    except CosmosError:
+        return RunOutputs()
+
+
 def _bring_one_home(place: Workplace, job: Job, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:
     run = place.store.run(item.run_id)
     files: dict[str, Path] = {}
@@ -119,7 +127,7 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
             continue
         brought = home[item.run_id]
         if isinstance(brought, CosmosError):
-            outcome, brought = NotCompleted(brought), RunOutputs()
+            outcome, brought = NotCompleted(brought), _log_alone(follower, item)
         if isinstance(outcome, Completed):
             brought = _with_enhanced_prompt(place, item.run_id, brought)
             place.store.finish(item.run_id, RunStatus.COMPLETED, outputs=brought, job_id=job.id)

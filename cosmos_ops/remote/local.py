@@ -22,6 +22,7 @@ from cosmos_ops.remote.lines import LineSplitter
 
 POLL_S = 0.05
 START_LIMIT_S = 30.0
+REMOVE_LIMIT_S = 5.0
 KILLED_CODE = 137
 DISK_FREE_MIN_BYTES = 200_000_000
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
@@ -164,6 +165,9 @@ class LocalHost:
     def remove(self, name: str) -> None:
         """Forget an ended process with its log."""
         folder = self._containers / name
+        if (folder / supervisor.EXIT).exists():
+            # Its supervisor has written the exit and is about to end.
+            self._wait_for(lambda: not supervisor.is_alive(folder), REMOVE_LIMIT_S)
         if folder.exists() and not supervisor.is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
 

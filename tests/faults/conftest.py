@@ -2,7 +2,20 @@
 
 import pytest
 
+from blocks import GPUHost
+
 from . import rig
+
+
+@pytest.fixture(autouse=True)
+def _no_hosts_are_left(request):
+    """Tests of other files share the Prefect server, and there `auto` must not find a server that is gone."""
+    yield
+    if "prefect_api" in request.fixturenames:
+        from flows.hosts import saved_hosts
+
+        for name in saved_hosts():
+            GPUHost.delete(name)
 
 
 @pytest.fixture

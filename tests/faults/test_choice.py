@@ -2,9 +2,8 @@
 
 import pytest
 
-from blocks import GPUHost
 from cosmos_ops.errors import HostUnhealthyError, HostUnknownError
-from flows.hosts import choose, is_aside, saved_hosts
+from flows.hosts import choose, is_aside
 from tests.builders import opened_store
 
 from . import rig
@@ -16,8 +15,6 @@ pytestmark = pytest.mark.gpu_machines
 def store(prefect_api, home):
     with opened_store() as store:
         yield store
-    for name in saved_hosts():
-        GPUHost.delete(name)
 
 
 def chosen(name, family, store):

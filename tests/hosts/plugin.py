@@ -22,9 +22,7 @@ HOW_TO_ENABLE = "so nothing is tested on GPU machines. As root on Debian: sh tes
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", f"{MARK}: tests of simulated GPU machines; the build machine skips none"
-    )
+    config.addinivalue_line("markers", f"{MARK}: tests of simulated GPU machines; the build machine skips none")
 
 
 @pytest.fixture(scope="session")

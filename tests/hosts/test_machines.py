@@ -76,7 +76,11 @@ def test_the_base_image_has_python_and_pip(machine):
 def test_processes_in_containers_are_known_outside(machine):
     a_container(machine)
     [pid] = machine.container_pids()
-    assert b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    until = time.monotonic() + 20
+    # At first it still is docker's runc, which becomes the program.
+    while b"sleep" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_a_container_out_of_memory_is_killed_for_that(machine):

@@ -1,5 +1,6 @@
 """The connection to a real sshd: who gets in and who is refused, many at once, words that arrive as they are, and coming back."""
 
+import gc
 import os
 import subprocess
 import threading
@@ -135,6 +136,8 @@ def test_an_alias_and_a_jump_come_from_the_configuration(machines, tmp_path):
         connection.close()
 
 
+# paramiko leaves the pipes of a command to the collector of garbage, which warns of them.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_proxy_command_carries_the_connection(machine, tmp_path):
     folder = tmp_path / "ssh"
     folder.mkdir()
@@ -149,6 +152,8 @@ def test_a_proxy_command_carries_the_connection(machine, tmp_path):
         assert echoed(connection, "through") == ["through"]
     finally:
         connection.close()
+    del connection
+    gc.collect()
 
 
 def test_many_threads_share_one_connection_below_the_limit_of_sessions(connect, machine):

@@ -17,15 +17,16 @@ from pathlib import Path, PurePosixPath
 from cosmos_ops.errors import DiskFullError
 from cosmos_ops.job import InputFile
 from cosmos_ops.remote.files import sha256_of
+from cosmos_ops.remote.host import Fetch
 from cosmos_ops.remote.local import LocalHost
 
 disk, source, direction = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 sha256 = sha256_of(source)
 try:
     if direction == "put":
-        LocalHost(disk).put(InputFile(source, sha256, source.stat().st_size))
+        LocalHost(disk).put([InputFile(source, sha256, source.stat().st_size)])
     else:
-        LocalHost(source.parent).get(PurePosixPath(source.name), disk / "out" / "video.mp4", sha256=sha256)
+        LocalHost(source.parent).get([Fetch(PurePosixPath(source.name), disk / "out" / "video.mp4", sha256)])
 except DiskFullError as error:
     print(error)
     print([str(path) for path in disk.rglob("*") if path.is_file()])

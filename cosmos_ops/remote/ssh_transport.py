@@ -19,7 +19,7 @@ class Transport(paramiko.Transport):
     _STREAMLOCAL = "direct-streamlocal@openssh.com"
 
     def __init__(self, sock: Any, **options: Any) -> None:
-        sizes = {"default_window_size": WINDOW_BYTES, "default_max_packet_size": PACKET_BYTES}
+        sizes: dict[str, Any] = {"default_window_size": WINDOW_BYTES, "default_max_packet_size": PACKET_BYTES}
         super().__init__(sock, packetizer_class=Packetizer, **sizes, **options)
         self.get_security_options().ciphers = CIPHERS
         self.banner_timeout = self.auth_timeout = CONNECT_LIMIT_S

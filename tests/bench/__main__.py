@@ -50,7 +50,7 @@ def run_transfers() -> None:
     """Files to and from a simulated GPU server."""
     from tests.bench import transfers
 
-    transfers.run_all()
+    transfers.main()
 
 
 def process_overhead(host: LocalHost) -> None:

@@ -23,7 +23,8 @@ SESSIONS_MAX = 5
 SFTP_IDLE_MAX = 2
 T = TypeVar("T")
 NO_STATUS = -1
-"""What paramiko gives as exit status where none came."""
+"""What paramiko gives as exit status where none came: the connection broke, or a busy server left it out."""
+RUNS = 2
 PAUSE_MIN_S, PAUSE_MAX_S = 0.5, 15.0
 """Between two attempts to connect; doubles from the first to the second."""
 
@@ -68,18 +69,23 @@ class Connection:
             return self._reconnected()
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", limit_s: float = ANSWER_LIMIT_S) -> Finished:
-        """Run a command to its end; its words reach it as they are, whatever they hold."""
-        with translated(self.host), self._session() as channel:
-            channel.settimeout(limit_s)
-            channel.exec_command(_quoted(argv))
-            for start in range(0, len(stdin), PACKET_BYTES):
-                channel.sendall(stdin[start : start + PACKET_BYTES])
-            channel.shutdown_write()
-            stdout, stderr = _drained(channel)
-            code = channel.recv_exit_status()
-        if code == NO_STATUS:
-            raise HostUnreachableError(f"host {self.host}: the connection broke while '{argv[0]}' ran")
-        return Finished(code, stdout, stderr)
+        """Run a command to its end; its words reach it as they are, whatever they hold. It may run twice.
+
+        Raises:
+            HostUnreachableError: The connection broke, or the command ended twice without saying how.
+        """
+        for _ in range(RUNS):
+            with translated(self.host), self._session() as channel:
+                channel.settimeout(limit_s)
+                channel.exec_command(_quoted(argv))
+                for start in range(0, len(stdin), PACKET_BYTES):
+                    channel.sendall(stdin[start : start + PACKET_BYTES])
+                channel.shutdown_write()
+                stdout, stderr = _drained(channel)
+                code = channel.recv_exit_status()
+            if code != NO_STATUS:
+                return Finished(code, stdout, stderr)
+        raise HostUnreachableError(f"host {self.host}: the connection broke while '{argv[0]}' ran")
 
     @contextmanager
     def sftp(self) -> Iterator[paramiko.SFTPClient]:

@@ -1,6 +1,5 @@
 """The connection to a real sshd: who gets in and who is refused, many at once, words that arrive as they are, and coming back."""
 
-import gc
 import os
 import subprocess
 import threading
@@ -21,7 +20,11 @@ from tests.hosts.keys import PASSPHRASE
 
 from .servers import a_target, host_key_of
 
-pytestmark = pytest.mark.gpu_machines
+pytestmark = [
+    pytest.mark.gpu_machines,
+    # paramiko leaves the pipes of a ProxyCommand to the collector of garbage, which warns of them at any time later.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 HOSTILE = ["a'; touch x", 'say "hi" $(id) `id`', "two words", "größe 視頻", "-n", "line\nbreak", "*", "\\", "~", ""]
 
 
@@ -136,8 +139,6 @@ def test_an_alias_and_a_jump_come_from_the_configuration(machines, tmp_path):
         connection.close()
 
 
-# paramiko leaves the pipes of a command to the collector of garbage, which warns of them.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_proxy_command_carries_the_connection(machine, tmp_path):
     folder = tmp_path / "ssh"
     folder.mkdir()
@@ -152,8 +153,6 @@ def test_a_proxy_command_carries_the_connection(machine, tmp_path):
         assert echoed(connection, "through") == ["through"]
     finally:
         connection.close()
-    del connection
-    gc.collect()
 
 
 def test_many_threads_share_one_connection_below_the_limit_of_sessions(connect, machine):

@@ -1,16 +1,30 @@
 """Carries any job out on any host: stage in, compute, judge, stage out. Every step may be called again and does no work twice."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
 from cosmos_ops.errors import HostUnreachableError, RunCancelledError, TransferError
 from cosmos_ops.files import full_disk_said
-from cosmos_ops.job import Completed, ContainerExit, Event, Job, JobItem, LogLine, Outcome
+from cosmos_ops.job import (
+    Completed,
+    ContainerExit,
+    Event,
+    Findings,
+    Job,
+    JobItem,
+    LogLine,
+    Outcome,
+    OutputFile,
+    SamplePhase,
+    SampleStarted,
+)
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.remote.host import JOB_LABEL, Fetch, Host
+from cosmos_ops.runs import Phase
 
 GRACE_S = 10.0
 """Between SIGTERM and SIGKILL when a container is stopped."""
@@ -18,6 +32,9 @@ SLOT_PAUSE_MIN_S, SLOT_PAUSE_MAX_S = 0.05, 0.25
 LOST_PAUSE_S = 1.0
 PATIENCE_S = 20.0
 """How long a host that does not answer is waited for, once the job is cancelled; what is left is done when it answers again."""
+
+LAST_LINES = 2_000
+"""Kept in mind to say why a process failed; the log file has all."""
 
 T = TypeVar("T")
 
@@ -52,6 +69,7 @@ class Computation:
     """What a container said while it was followed, and how it ended."""
 
     events: list[Event] = field(default_factory=list)
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     exit: ContainerExit | None = None
 
 
@@ -86,7 +104,7 @@ def compute(
     job: Job, operation: Operation[Any], host: Host, watch: Watch, *, labels: Mapping[str, str], log: Path
 ) -> Computation:
     """Start the container or attach to it, and follow it to its end; the log file has every line from the first one on."""
-    computation = Computation()
+    computation, read, phases = Computation(), operation.reader(job), _Phases(job)
     log.parent.mkdir(parents=True, exist_ok=True)
     with full_disk_said(log), log.open("w", encoding="utf-8") as file:
 
@@ -94,8 +112,10 @@ def compute(
             if not line.is_redraw:
                 file.write(line.text + "\n")
                 file.flush()
+                computation.last_lines.append(line.text)
             watch.line(line)
-            for event in operation.read_progress(line.text):
+            for event in read(line.text):
+                phases.take(event)
                 computation.events.append(event)
                 watch.event(event)
 
@@ -108,18 +128,42 @@ def compute(
             on_line=take,
             is_cancelled=watch.is_cancelled,
             on_contact=watch.contact,
-            stall_limit_s=job.stall_limit_s,
+            stall_limit_s=phases.stall_limit_s,
             grace_s=GRACE_S,
         )
     return computation
 
 
+class _Phases:
+    """How long the process may be silent, by what it does."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._phase = Phase.LOADING
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, SampleStarted):
+            self._phase = Phase.SAMPLING
+        elif isinstance(event, SamplePhase):
+            self._phase = event.phase
+
+    def stall_limit_s(self) -> float:
+        return self._job.stall_limits_s.get(self._phase.value, self._job.stall_limit_s)
+
+
 def judge(job: Job, operation: Operation[Any], host: Host, computation: Computation) -> dict[str, Outcome]:
     """The outcome of each run, by the completion markers on the host."""
     assert computation.exit is not None
-    texts = {item.run_id: host.read(job.host_folder / item.marker) for item in job.items}
-    markers = {run_id: text for run_id, text in texts.items() if text is not None}
-    return operation.read_outputs(job, computation.exit, computation.events, markers)
+    texts = {marker: host.read(job.host_folder / marker) for item in job.items for marker in item.markers}
+    expected = {job.host_folder / file.path: file for item in job.items for file in item.outputs}
+    facts = host.facts(list(expected)) if expected else {}
+    files = {
+        file.path: OutputFile(file.path, facts[path].sha256, facts[path].size_bytes, file.name)
+        for path, file in expected.items()
+        if path in facts
+    }
+    found = Findings({marker: text for marker, text in texts.items() if text is not None}, files, tuple(computation.last_lines))
+    return operation.read_outputs(job, computation.exit, computation.events, found)
 
 
 def stage_out(job: Job, item: JobItem, outcome: Completed, host: Host, folder: Path) -> dict[str, Path]:
@@ -133,10 +177,15 @@ def stage_out(job: Job, item: JobItem, outcome: Completed, host: Host, folder: P
     for role, output in outcome.files.items():
         if output.path.is_absolute() or ".." in output.path.parts:
             raise TransferError(f"run {item.run_id}: the marker names {output.path}, which is outside its folder")
-        files[role] = folder / output.path.name
-        fetches.append(Fetch(job.host_folder / item.folder / output.path, files[role], output.sha256, output.size_bytes))
+        files[role] = folder / (output.name or output.path.name)
+        fetches.append(Fetch(job.host_folder / _place_of(item, output), files[role], output.sha256, output.size_bytes))
     host.get(fetches)
     return files
+
+
+def _place_of(item: JobItem, output: OutputFile) -> PurePosixPath:
+    """Of a marker's file relative to the run's folder, of an expected one to the job's."""
+    return output.path if item.outputs else item.folder / output.path
 
 
 def clean_up(job: Job, host: Host, *, keeps_files: bool = False) -> None:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from cosmos_ops import execution
 from cosmos_ops.errors import RunCancelledError, StoreUnreachableError
 from cosmos_ops.execution import Computation
-from cosmos_ops.job import Event, Job, LogLine, NotCompleted, NotRun, Outcome, SampleStarted
+from cosmos_ops.gpu_watch import watching
+from cosmos_ops.job import Event, Job, LogLine, NotCompleted, NotRun, Outcome, SamplePhase, SampleStarted
 from cosmos_ops.operations import find_operation
 from cosmos_ops.remote.host import ignore_bytes
 from cosmos_ops.runs import Phase
@@ -67,12 +68,19 @@ class Follower:
         self.may_have_started = True
         operation = find_operation(self.job.operation, self.job.family)
         log = self.place.results.job_log(self.job.id)
-        computation = execution.compute(self.job, operation, self.place.host, self, labels=self._labels(), log=log)
+        with self._watching_gpus():
+            computation = execution.compute(self.job, operation, self.place.host, self, labels=self._labels(), log=log)
         assert computation.exit is not None
         if self.is_stopping() or self.place.store.to_stop(self.job.id):
             # Whoever stopped it, it was because of that.
             computation.exit = replace(computation.exit, is_cancelled=True)
         return computation
+
+    def _watching_gpus(self) -> AbstractContextManager[None]:
+        if not self.job.container.gpu_count:
+            return nullcontext()
+        file = self.place.results.gpu_log(self.job.id)
+        return watching(lambda: self.place.host.gpu_figures(self.job.container_name), file)
 
     def judge(self, computation: Computation) -> dict[str, Outcome]:
         """The outcome of each run; where only some are to end, their unfinished neighbours have not run."""
@@ -104,6 +112,8 @@ class Follower:
         """Move the phase of a run and show the event."""
         if isinstance(event, SampleStarted):
             self.set_phase(Phase.SAMPLING, [event.run_id])
+        elif isinstance(event, SamplePhase):
+            self.set_phase(event.phase, [event.run_id])
         self.show.event(event)
 
     def is_cancelled(self) -> bool:

@@ -10,10 +10,13 @@ from cosmos_ops.errors import CosmosError, HostUnreachableError, RunCancelledErr
 from cosmos_ops.following import Follower
 from cosmos_ops.intake import used_videos
 from cosmos_ops.job import Completed, Job, JobItem, NotCompleted, NotRun, Outcome
+from cosmos_ops.media.pieces import join
+from cosmos_ops.media.probe import probe
 from cosmos_ops.operations import find_operation
+from cosmos_ops.pieces import Piece
 from cosmos_ops.remote.host import JOB_LABEL
 from cosmos_ops.results import gather
-from cosmos_ops.runs import Phase, Prompt, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.runs import VIDEO, Phase, Prompt, RunFailure, RunOutputs, RunStatus
 from cosmos_ops.workplace import Workplace
 
 TRANSFER_TRIES = 3
@@ -113,8 +116,25 @@ def _bring_one_home(place: Workplace, job: Job, item: JobItem, outcome: Complete
     inputs: dict[str, Path] = {}
     if isinstance(outcome, Completed):
         files = execution.stage_out(job, item, outcome, place.host, place.results.staging_folder(run))
+        files = _joined(item, files, place.videos_of(run))
         inputs = used_videos(find_operation(run.operation, run.family), run.params, place.videos_of(run))
     return gather(place.results, run, place.root_prompt(run.prompt_id), job=job, files=files, inputs=inputs)
+
+
+def _joined(item: JobItem, files: Mapping[str, Path], videos: Mapping[str, Path]) -> dict[str, Path]:
+    """Of a video that went in pieces the pieces become one again."""
+    if not item.pieces:
+        return dict(files)
+    parts = [files[f"piece-{number}"] for number in range(len(item.pieces))]
+    target = parts[0].with_name("video.mp4")
+    pieces = [Piece(*frames) for frames in item.pieces]
+    if len(parts) > 1:
+        join(parts, pieces, target, fps=probe(videos[VIDEO]).fps)
+        for part in parts:
+            part.unlink()
+    else:
+        parts[0].replace(target)
+    return {**{role: path for role, path in files.items() if path not in parts}, VIDEO: target}
 
 
 def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[str, RunOutputs | CosmosError]) -> None:
@@ -138,6 +158,7 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
     # Where something could not be brought home, the host's copy is the only one.
     _clean_up(follower, keeps_files=any(isinstance(brought, CosmosError) for brought in home.values()))
     place.results.job_log(job.id).unlink(missing_ok=True)
+    place.results.gpu_log(job.id).unlink(missing_ok=True)
 
 
 def _clean_up(follower: Follower, *, keeps_files: bool) -> None:

@@ -1,24 +1,32 @@
 """What comes in: finds and checks the input videos and the text of a request, before anything is spent on it."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from cosmos_ops.errors import InputError, VideoUnreadableError
-from cosmos_ops.job import InputFile, Sample
+from cosmos_ops.job import InputFile, Job, JobPaths, Sample
 from cosmos_ops.media.probe import probe
 from cosmos_ops.operations.operation import Operation
-from cosmos_ops.params import Params, active_controls
+from cosmos_ops.params import Params
+from cosmos_ops.preparation import prepare
 from cosmos_ops.remote.files import sha256_of
 from cosmos_ops.runs import VIDEO, Prompt, Run
 from cosmos_ops.videos import VideoInfo
 
 TEXT_LENGTH_MAX = 10_000
+REFUSED_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz")
+CONTROLS = ("vis", "edge", "depth", "seg", "keypoint", "hdmap", "lidar", "wsm")
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"vis": ("blur",), "seg": ("segmentation",)}
 FILE_NAMES: Mapping[str, tuple[str, ...]] = {
     VIDEO: ("color.mp4", "video.mp4"),
-    "vis": ("vis.mp4",),
-    "edge": ("edge.mp4",),
-    "depth": ("depth.mp4",),
-    "seg": ("seg.mp4", "segmentation.mp4"),
+    **{name: tuple(f"{known}.mp4" for known in (name, *OTHER_NAMES.get(name, ()))) for name in CONTROLS},
+    **{f"{name}_mask": (f"{name}_mask.mp4",) for name in CONTROLS},
+    "image": ("image.png", "image.jpg"),
+    "style_image": ("style.png", "style.jpg"),
+    "guided_mask": ("guided_mask.mp4",),
 }
 """Role to the file names under which a folder may hold its video; the first that is there counts."""
 
@@ -40,6 +48,26 @@ def find_videos(path: Path) -> dict[str, Path]:
     if not found:
         names = ", ".join(name for names in FILE_NAMES.values() for name in names)
         raise VideoUnreadableError(f"{path} holds no video; it needs one of {names}")
+    return found
+
+
+def check_file(role: str, path: str) -> Path:
+    """A file that a request names for a role, as an absolute path.
+
+    Raises:
+        InputError: There is no role of that name, or no such file, or one of a kind that is not taken from outside.
+    """
+    if role not in FILE_NAMES:
+        near = difflib.get_close_matches(role, FILE_NAMES, n=1)
+        raise InputError(
+            f"inputs.{role}: there is no such role"
+            + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(FILE_NAMES)}")
+        )
+    if path.lower().endswith(REFUSED_SUFFIXES):
+        raise InputError(f"inputs.{role}: {path} may hold code that runs when it is read; give a video or an image")
+    found = Path(path).expanduser().absolute()
+    if not found.is_file():
+        raise VideoUnreadableError(f"inputs.{role}: there is no file {found}")
     return found
 
 
@@ -80,22 +108,60 @@ def check_request(operation: Operation[Params], params: Params, text: str, video
             infos[role] = probe(path)
         except VideoUnreadableError as error:
             problems.append(str(error))
-    if not problems:
-        problems = operation.check(params, infos)
+    if len(infos) == len(used_videos(operation, params, videos)):
+        problems += operation.check(params, infos)
     if problems:
         raise InputError("; ".join(problems))
 
 
 def used_videos(operation: Operation[Params], params: Params, videos: Mapping[str, Path]) -> dict[str, Path]:
-    """The videos that a run really needs: its input, and the files of the controls whose weight is above 0."""
-    if not operation.reads_videos:
-        return {}
-    roles = {VIDEO, *active_controls(params)}
+    """The files that a run really needs: its input, and those of the controls whose weight is above 0."""
+    roles = operation.reads(params)
     return {role: path for role, path in videos.items() if role in roles}
 
 
-def sample_of(operation: Operation[Params], run: Run, prompt: Prompt, videos: Mapping[str, Path]) -> Sample[Params]:
-    """A run with its input files, each read once to know it by its content."""
+def completed(operation: Operation[Params], params: Params, prompt: Prompt, videos: Mapping[str, Path]) -> Params:
+    """The parameters with all that follows from the prompt and its files filled in; files that cannot be read say nothing."""
+    infos: dict[str, VideoInfo] = {}
+    for role, path in used_videos(operation, params, videos).items():
+        with suppress(VideoUnreadableError):
+            infos[role] = probe(path)
+    full: Params = operation.complete(params, prompt, infos)
+    return full
+
+
+def sample_of(
+    operation: Operation[Params], run: Run, prompt: Prompt, videos: Mapping[str, Path], *, prepared: Path
+) -> Sample[Params]:
+    """A run with its files, each read once to know it by its content; what has to be made of them first is made.
+
+    Args:
+        operation: What it does.
+        run: The run.
+        prompt: Its prompt.
+        videos: Role to file.
+        prepared: Folder of the files that are made.
+
+    Raises:
+        VideoUnreadableError: A file breaks off.
+    """
     used = used_videos(operation, run.params, videos)
-    inputs = {role: InputFile(source=path, sha256=sha256_of(path), size_bytes=path.stat().st_size) for role, path in used.items()}
-    return Sample(run=run, prompt=prompt, inputs=inputs)
+    inputs = {role: _input_file(path) for role, path in used.items()}
+    infos = {role: probe(path) for role, path in used.items()}
+    steps = operation.prepare(run.params, infos)
+    made = {role: _input_file(path) for role, path in prepare(steps, inputs, prepared).items()}
+    replaced = {step.source for step in steps if step.kind == "piece"}
+    kept = {role: file for role, file in inputs.items() if role not in replaced}
+    return Sample(run=run, prompt=prompt, inputs={**kept, **made}, videos=infos)
+
+
+def job_of(
+    operation: Operation[Params], job_id: str, samples: Sequence[Sample[Params]], paths: JobPaths, *, image: str = ""
+) -> Job:
+    """The job of one batch, with the image that its host has for the family."""
+    job = operation.build_job(job_id, samples, paths)
+    return replace(job, container=replace(job.container, image=image or job.container.image))
+
+
+def _input_file(path: Path) -> InputFile:
+    return InputFile(source=path, sha256=sha256_of(path), size_bytes=path.stat().st_size)

@@ -4,13 +4,17 @@ The two parts of a job stay apart: what the control signature alone decides (`Co
 (`JobItem`, files and inputs), so that a container which keeps its model loaded can be fed runs one by one.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Generic
 
 from cosmos_ops.errors import CosmosError
-from cosmos_ops.runs import P, Prompt, Run
+from cosmos_ops.runs import P, Phase, Prompt, Run
+from cosmos_ops.videos import VideoInfo
+
+MODELS_FOLDER = PurePosixPath("/cosmos/models")
+"""Where a container sees the folder of models of its host."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Sample(Generic[P]):
     prompt: Prompt
     inputs: Mapping[str, InputFile]
     """Role (`video` or the name of a control) to file."""
+    videos: Mapping[str, VideoInfo] = field(default_factory=dict)
+    """What is known of these files, by role."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,28 @@ class ContainerSpec:
     image: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
-    needs_gpu: bool = True
+    gpu_count: int = 1
+    """GPUs that the process uses; 0: it needs none, and still takes a slot."""
+    workdir: str = ""
+    """Where the process starts; empty for what the image says."""
+    family: str = ""
+    """The family whose model files it reads, from the folder of models of the host; empty: it reads none."""
+    modes: tuple[str, ...] = ()
+    """What it does with them, which says what files it needs (`cosmos_ops.checkpoints`)."""
+    has_network: bool = False
+    """Whether it may reach other machines."""
+
+
+@dataclass(frozen=True)
+class ExpectedFile:
+    """A file that a process of foreign make leaves; it has no checksum until the host is asked for one."""
+
+    role: str
+    path: PurePosixPath
+    """Relative to the job's folder."""
+    name: str
+    """What it is called at home."""
+    is_optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +90,14 @@ class JobItem:
     run_id: str
     folder: PurePosixPath
     """Folder of its outputs, relative to the job's folder."""
-    marker: PurePosixPath
-    """Written last; its presence and content prove that the outputs are complete. Relative to the job's folder."""
+    markers: tuple[PurePosixPath, ...]
+    """Each written last; their presence and content prove that the outputs are complete. Relative to the job's folder."""
+    outputs: tuple[ExpectedFile, ...] = ()
+    """What is brought home; empty where the marker itself names the files with their checksums."""
+    text: str = ""
+    """What a marker must hold, where it repeats the prompt."""
+    pieces: tuple[tuple[int, int], ...] = ()
+    """First frame and number of frames of each piece that the video was cut into; the outputs `piece-<n>` are joined at home."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +113,8 @@ class Job:
     items: tuple[JobItem, ...]
     stall_limit_s: float
     """Seconds without a line after which the process counts as stalled."""
+    stall_limits_s: Mapping[str, float] = field(default_factory=dict)
+    """The same for phases (`cosmos_ops.runs.Phase`) that are silent for longer."""
 
     @property
     def container_name(self) -> str:
@@ -103,6 +138,7 @@ class JobPaths:
 
     job: PurePosixPath
     inputs: PurePosixPath
+    models: PurePosixPath = MODELS_FOLDER
 
     def input(self, file: InputFile) -> PurePosixPath:
         """Where the process finds an input."""
@@ -150,6 +186,30 @@ class SampleProgress:
 
 
 @dataclass(frozen=True)
+class SamplePhase:
+    """The process does something else for a run from now on."""
+
+    run_id: str
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class SampleBlocked:
+    """The guardrail refuses a run, and says why."""
+
+    run_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class SampleFailed:
+    """The process gives up on a run, says why, and goes on with the next."""
+
+    run_id: str
+    text: str
+
+
+@dataclass(frozen=True)
 class SampleEnded:
     """The process is through with a run; the marker tells how it went."""
 
@@ -163,7 +223,7 @@ class ProcessFailure:
     text: str
 
 
-Event = SampleStarted | SampleProgress | SampleEnded | ProcessFailure
+Event = SampleStarted | SampleProgress | SamplePhase | SampleBlocked | SampleFailed | SampleEnded | ProcessFailure
 
 
 @dataclass(frozen=True)
@@ -174,6 +234,20 @@ class OutputFile:
     """Relative to the folder of the run's outputs."""
     sha256: str
     size_bytes: int
+    name: str = ""
+    """What it is called at home; empty for its own name."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is found on the host after a process has ended. Paths are relative to the job's folder."""
+
+    texts: Mapping[PurePosixPath, str]
+    """Each marker that is there, with its text."""
+    files: Mapping[PurePosixPath, OutputFile] = field(default_factory=dict)
+    """Each expected file that is there."""
+    log: Sequence[str] = ()
+    """The last lines of the process."""
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,18 @@
         \"\"\"Seed of grain and weather; the same seed gives the same video.\"\"\"
 
 Name, type, bounds, default, one sentence with its unit, and where it goes: `PerRun` (a key of the sample's spec) or
-`PerProcess` (a flag of the process, shared by the batch, and so part of the control signature).
+`PerProcess` (a flag of the process, shared by the batch, and so part of the control signature). `Prepared` values are used
+on this machine and go nowhere.
 """
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from typing_extensions import Self
 
@@ -28,19 +30,35 @@ class PerRun:
     """The value goes into the spec of the run's sample."""
 
     key: str
-    """Key in the spec; dots lead into nested objects: `controls.edge.weight`."""
+    """Key in the spec; dots lead into nested objects: `controls.edge.weight`. Empty: the family's module writes it."""
     control: str | None = None
     """Name of the control whose weight this is; at 0 the control is left out and the signature lacks it."""
+    of: str | None = None
+    """Name of the control that this belongs to; left out with it."""
+    omit: Scalar | None = None
+    """The value at which the key is left out; None and empty lists are always left out."""
 
 
 @dataclass(frozen=True)
 class PerProcess:
-    """The value is a flag of the model process, shared by all samples of the batch."""
+    """The value belongs to the model process, shared by all samples of the batch."""
 
-    flag: str
+    flag: str = ""
+    """Flag on the command line. Empty: the family's module writes it."""
+    off: str = ""
+    """Of a switch: the flag that says off; without one, a switch that is off is left out."""
+    omit: Scalar | None = None
+    """The value at which the flag is left out; None and empty lists are always left out."""
 
 
-Placement = PerRun | PerProcess
+@dataclass(frozen=True)
+class Prepared:
+    """The value is used on this machine, before anything is sent: it decides what a file is, which then differs by itself."""
+
+
+Placement = PerRun | PerProcess | Prepared
+
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 class Params(BaseModel):
@@ -50,6 +68,9 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    shares_controls: ClassVar[bool] = False
+    """Whether runs with different controls may share a process, because the model loads the same for all."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -84,6 +105,18 @@ class Params(BaseModel):
             raise ParamsError(one_line(error)) from error
 
 
+class ControlParams(Params):
+    """Params of a family in which a request chooses its controls: whoever names the weight of one leaves out the others."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_controls_only(cls, data: Any) -> Any:
+        weights = [parameter.name for parameter in parameters(cls) if _weight_of(parameter)]
+        if isinstance(data, Mapping) and any(name in data for name in weights):
+            return {**dict.fromkeys(weights, 0.0), **data}
+        return data
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One declared field, as forms, flags, documents and signatures need it."""
@@ -106,12 +139,13 @@ def _declared(cls: type[Params]) -> tuple[Parameter, ...]:
 def spec_values(params: Params) -> dict[str, JsonValue]:
     """The nested spec object of one sample; controls of weight 0 are left out, because listing one costs full compute."""
     spec: dict[str, JsonValue] = {}
+    active = active_controls(params)
     for parameter in parameters(params):
-        place = parameter.placement
-        if not isinstance(place, PerRun):
+        place, value = parameter.placement, _value(params, parameter.name)
+        if not isinstance(place, PerRun) or not place.key or _is_left_out(place, value):
             continue
-        value = _scalar(params, parameter.name)
-        if place.control is not None and value == 0:
+        control = place.control or place.of
+        if control is not None and control not in active:
             continue
         *path, last = place.key.split(".")
         target = spec
@@ -124,30 +158,29 @@ def spec_values(params: Params) -> dict[str, JsonValue]:
 
 
 def process_arguments(params: Params) -> list[str]:
-    """The flags of the model process: `--flag value`; a switch stands alone where it is on and is left out where it is off."""
+    """The flags of the model process: `--flag value`; a switch stands alone, where it is off by its own flag or not at all."""
     argv: list[str] = []
     for parameter in parameters(params):
-        if isinstance(parameter.placement, PerProcess):
-            value = _scalar(params, parameter.name)
-            if isinstance(value, bool):
-                argv += [parameter.placement.flag] if value else []
-            else:
-                argv += [parameter.placement.flag, str(value)]
+        place, value = parameter.placement, _value(params, parameter.name)
+        if not isinstance(place, PerProcess) or not place.flag or _is_left_out(place, value):
+            continue
+        if isinstance(value, bool):
+            argv += [place.flag] if value else [place.off] * bool(place.off)
+        else:
+            argv += [place.flag, value if isinstance(value, str) else json.dumps(value)]
     return argv
 
 
 def active_controls(params: Params) -> tuple[str, ...]:
     """Names of the controls whose weight is above 0, in the order of their declaration."""
     return tuple(
-        parameter.placement.control
-        for parameter in parameters(params)
-        if isinstance(parameter.placement, PerRun) and parameter.placement.control and _scalar(params, parameter.name) != 0
+        control for parameter in parameters(params) if (control := _weight_of(parameter)) and _value(params, parameter.name) != 0
     )
 
 
-def process_values(params: Params) -> tuple[tuple[str, Scalar], ...]:
+def process_values(params: Params) -> tuple[tuple[str, Scalar | None], ...]:
     """Name and value of every `PerProcess` parameter: what runs must have in common to share a process."""
-    return tuple((p.name, _scalar(params, p.name)) for p in parameters(params) if isinstance(p.placement, PerProcess))
+    return tuple((p.name, _hashable(_value(params, p.name))) for p in parameters(params) if isinstance(p.placement, PerProcess))
 
 
 def unknown_name(name: str, known: list[str]) -> str:
@@ -169,14 +202,28 @@ def one_line(error: ValidationError) -> str:
 
 
 def _placement(cls: type[Params], name: str, field: FieldInfo) -> Placement:
-    placements = [mark for mark in field.metadata if isinstance(mark, PerRun | PerProcess)]
+    placements = [mark for mark in field.metadata if isinstance(mark, PerRun | PerProcess | Prepared)]
     if len(placements) != 1:
-        raise TypeError(f"{cls.__name__}.{name} needs exactly one of PerRun and PerProcess in its annotation")
+        raise TypeError(f"{cls.__name__}.{name} needs exactly one of PerRun, PerProcess and Prepared in its annotation")
     return placements[0]
 
 
-def _scalar(params: Params, name: str) -> Scalar:
+def _weight_of(parameter: Parameter) -> str | None:
+    return parameter.placement.control if isinstance(parameter.placement, PerRun) else None
+
+
+def _is_left_out(place: PerRun | PerProcess, value: JsonValue) -> bool:
+    return value is None or value == [] or (place.omit is not None and value == place.omit)
+
+
+def _value(params: Params, name: str) -> JsonValue:
+    """A value as JSON has it."""
     value = getattr(params, name)
-    if not isinstance(value, bool | int | float | str):
-        raise TypeError(f"{type(params).__name__}.{name} is no bool, int, float or str")
-    return value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    dumped: JsonValue = _JSON.dump_python(value, mode="json")
+    return dumped
+
+
+def _hashable(value: JsonValue) -> Scalar | None:
+    return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value, sort_keys=True)

@@ -11,13 +11,16 @@ from loguru import logger
 
 from cosmos_ops.errors import OutputsFolderError, VideoUnreadableError
 from cosmos_ops.files import full_disk_said
+from cosmos_ops.gpu_watch import read_watched
 from cosmos_ops.job import Job
+from cosmos_ops.media.gpu_plot import write_gpu_plot
 from cosmos_ops.media.pictures import write_contact_sheet, write_thumbnail
 from cosmos_ops.names import file_name
 from cosmos_ops.runs import VIDEO, Prompt, Run, RunOutputs
 
 LOG_NAME = "run.log"
 SPEC_NAME = "spec.json"
+GPU_PLOT_NAME = "gpu.png"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,15 @@ class ResultsFolder:
         """The log of a job while it is followed; every run of it gets a copy."""
         return self.root / ".staging" / f"{job_id}.log"
 
+    @property
+    def prepared_folder(self) -> Path:
+        """Where files lie that were made from inputs, before they are sent."""
+        return self.root / ".prepared"
+
+    def gpu_log(self, job_id: str) -> Path:
+        """What its GPUs did while a job was followed; every run of it gets a plot."""
+        return self.root / ".staging" / f"{job_id}.gpu.csv"
+
     def clear_staging(self, run_id: str) -> None:
         """Remove what was gathered for a run that could not be brought home."""
         shutil.rmtree(self.root / ".staging" / run_id, ignore_errors=True)
@@ -96,6 +108,7 @@ def gather(
     with full_disk_said(final):
         if _job_of(final) != job.id:
             _fill(staging, results.job_log(job.id), run, job, files, inputs)
+            write_gpu_plot(read_watched(results.gpu_log(job.id)), staging / GPU_PLOT_NAME)
             _put_in_place(staging, final)
     shutil.rmtree(staging, ignore_errors=True)
     return _outputs(final.relative_to(results.root), {path.name for path in final.iterdir()})
@@ -140,6 +153,8 @@ def _outputs(folder: Path, names: set[str]) -> RunOutputs:
         spec=at(SPEC_NAME),
         log=at(LOG_NAME),
         prompt=at("prompt.txt"),
+        image=at("image.jpg"),
+        gpu_plot=at(GPU_PLOT_NAME),
     )
 
 

@@ -43,7 +43,13 @@ class Phase(str, Enum):
     STAGING_IN = "staging in"
     WAITING = "waiting for a slot"
     LOADING = "loading"
+    PREPROCESSING = "preprocessing"
+    """The model computes controls, masks and embeddings."""
     SAMPLING = "sampling"
+    DECODING = "decoding"
+    GUARDRAIL = "guardrail"
+    """The model looks whether it may show its text or video."""
+    SAVING = "saving"
     STAGING_OUT = "staging out"
     LOST_CONTACT = "lost contact"
     """Its host does not answer; the container goes on there."""
@@ -75,6 +81,10 @@ class RunOutputs(BaseModel):
     contact_sheet: PurePosixPath | None = None
     spec: PurePosixPath | None = None
     log: PurePosixPath | None = None
+    image: PurePosixPath | None = None
+    """What a run left that makes one picture and no video."""
+    gpu_plot: PurePosixPath | None = None
+    """Utilisation, memory, temperature and power of its GPUs over time."""
     prompt: PurePosixPath | None = None
     """The text file with the enhanced prompt."""
     prompt_id: str | None = None

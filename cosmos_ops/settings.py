@@ -18,6 +18,9 @@ class Settings(BaseSettings):
     outputs: Path | None = Field(None)
     """Folder of the results; empty for `outputs` in the home folder."""
 
+    fallback_families: dict[str, str] = Field({"enhance": "transfer1", "upscale": "transfer1"})
+    """Operation to the family that does it for families that cannot, as JSON."""
+
     ssh_folder: Path = Field(Path("~/.ssh"))
     """Folder of OpenSSH's configuration, known hosts and default keys; only read."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ import numpy as np
 from cosmos_ops import execution
 from cosmos_ops.errors import HostError, SampleFailedError
 from cosmos_ops.execution import Computation
-from cosmos_ops.intake import sample_of
+from cosmos_ops.intake import job_of, sample_of
 from cosmos_ops.job import Completed, Event, Job, JobItem, LogLine, NotCompleted, host_folder
 from cosmos_ops.media.frames import Frame, open_writer
 from cosmos_ops.media.probe import probe
@@ -100,9 +100,8 @@ def _job(host: Host, image: str, clip: Path) -> Job:
     params = InferencePreview()
     run = Run(prompt.id, INFERENCE_PREVIEW.name, INFERENCE_PREVIEW.family, params, request_key=new_id("rq"))
     job_id = new_id("jb")
-    sample = sample_of(INFERENCE_PREVIEW, run, prompt, prompt.inputs)
-    job = INFERENCE_PREVIEW.build_job(job_id, [sample], host.paths(host_folder(job_id)))
-    return replace(job, container=replace(job.container, image=image))
+    sample = sample_of(INFERENCE_PREVIEW, run, prompt, prompt.inputs, prepared=clip.parent)
+    return job_of(INFERENCE_PREVIEW, job_id, [sample], host.paths(host_folder(job_id)), image=image)
 
 
 def _judged(job: Job, host: Host, computation: Computation, folder: Path) -> int:

@@ -16,6 +16,7 @@ from cosmos_ops.store import RunFilter, Store
 from deployments.environment import use_own_prefect
 from deployments.hosts import host
 from deployments.options import given_params, params_options
+from deployments.requests import render_command, submit_command
 from deployments.server import known_server
 
 BAD_INPUT = 2
@@ -152,6 +153,8 @@ def reconcile(waits: bool) -> None:
 
 
 cli.add_command(host)
+cli.add_command(render_command)
+cli.add_command(submit_command)
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ def check_ready(name: str, family: str) -> None:
         )
     with ssh_host(name) as found:
         try:
-            found.check(ContainerSpec(block.images[family], argv=(), env={}, needs_gpu=False), [])
+            found.check(ContainerSpec(block.images[family], argv=(), env={}, gpu_count=0), [])
         except ImageMissingError as error:
             raise InputError(str(error)) from error
 

@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from cosmos_ops.operations import OPERATIONS
 from cosmos_ops.operations.operation import Operation
-from cosmos_ops.params import Parameter, PerRun, Placement, parameters
+from cosmos_ops.params import Parameter, PerProcess, PerRun, Placement, parameters
 from deployments import cli
 
 INTRODUCTION = """\
@@ -19,7 +19,8 @@ from their declarations in `cosmos_ops/operations/`; do not edit it.
 
 A flow takes them as `{"<family>": {"<name>": value}}`, for example `inference={"preview": {"seed": 7}}`; what is not given
 stays at its default. A key goes into the spec of the run alone. A flag goes to the model process, so runs share a process
-only if they agree in it. Controls of weight 0 are left out of the spec.
+only if they agree in it. `sample` and `process` stand for what has no single key or flag; `preparation` for what decides a
+file that is made on this machine. Controls of weight 0 are left out of the spec.
 """
 HEADER = """\
 | name | type | bounds | default | goes to | option of `cosmos demo` | meaning |
@@ -50,7 +51,7 @@ def _row(parameter: Parameter, option: str) -> str:
     field = parameter.field
     cells = [
         f"`{parameter.name}`",
-        "choice" if get_origin(field.annotation) is Literal else TYPES[field.annotation],
+        _type(field.annotation),
         _bounds(field),
         f"`{field.default}`",
         _place(parameter.placement),
@@ -58,6 +59,15 @@ def _row(parameter: Parameter, option: str) -> str:
         str(field.description),
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _type(annotation: Any) -> str:
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    if get_origin(annotation) is Literal:
+        return "choice"
+    if get_origin(annotation) is tuple:
+        return "list"
+    return TYPES[annotation] if annotation in TYPES else f"{_type(parts[0])}, or nothing"
 
 
 def _bounds(field: FieldInfo) -> str:
@@ -69,7 +79,11 @@ def _bounds(field: FieldInfo) -> str:
 
 
 def _place(placement: Placement) -> str:
-    return f"key `{placement.key}`" if isinstance(placement, PerRun) else f"flag `{placement.flag}`"
+    if isinstance(placement, PerRun):
+        return f"key `{placement.key}`" if placement.key else "sample"
+    if isinstance(placement, PerProcess):
+        return f"flag `{placement.flag}`" if placement.flag else "process"
+    return "preparation"
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def enhance(
     """
     with stage("enhance", family, host) as work:
         requests = make_requests(
-            prompts, work.place.store, key=root_flow_run(), operation="enhance", family=family, settings=settings
+            prompts, work.place.store, key=root_flow_run(), operation="enhance", family=work.family, settings=settings
         )
         runs = work.carry_out(requests)
         return conclude(work.place, "enhance", runs)

@@ -8,8 +8,9 @@ from prefect.client.schemas.objects import State
 from flows.cancellation import root_flow_run, stop_what_is_left
 from flows.naming import flow_run_name
 from flows.prompts import make_requests
-from flows.requests import DEMO_PROMPTS, Family, InferenceSettings, PromptRequest
+from flows.requests import DEMO_PROMPTS, Family, InferenceSettings, PromptRequest, Sweep
 from flows.stage import conclude, stage
+from flows.sweeps import variants
 
 
 @flow(name="inference", flow_run_name=flow_run_name, on_cancellation=[stop_what_is_left])
@@ -17,6 +18,8 @@ def inference(
     prompts: list[PromptRequest] = DEMO_PROMPTS,
     family: Family = "preview",
     settings: InferenceSettings = InferenceSettings(),  # noqa: B008
+    sweep: Sweep = {},  # noqa: B006
+    zipped: Sweep = {},  # noqa: B006
     host: str = "auto",
 ) -> list[str] | State[Any]:
     """Make videos from prompts and control videos.
@@ -25,11 +28,19 @@ def inference(
         prompts: The prompts with their input videos.
         family: The family of models that does the work.
         settings: What to ask of each family; only the card of the chosen one counts.
+        sweep: Parameters and the values that they take, such as {"seed": [1, 2, 3]}; every combination gives a run.
+        zipped: The same with values that belong together by their place; the lists are equally long.
         host: Name of a host (`cosmos host list`), or auto for a healthy one that has the family, else this machine.
     """
     with stage("inference", family, host) as work:
         requests = make_requests(
-            prompts, work.place.store, key=root_flow_run(), operation="inference", family=family, settings=settings
+            prompts,
+            work.place.store,
+            key=root_flow_run(),
+            operation="inference",
+            family=work.family,
+            settings=settings,
+            variants=variants(sweep, zipped),
         )
         runs = work.carry_out(requests)
         return conclude(work.place, "inference", runs)

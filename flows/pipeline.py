@@ -23,6 +23,7 @@ from flows.requests import (
     InferenceSettings,
     PromptRequest,
     Stage,
+    Sweep,
     UpscaleSettings,
 )
 from flows.stage import attempts, conclude, request_key, runs_of
@@ -35,9 +36,12 @@ def pipeline(
     prompts: list[PromptRequest] = DEMO_PROMPTS,
     stages: list[Stage] = list(STAGES),  # noqa: B006
     family: Family = "preview",
+    families: dict[Stage, Family] = {},  # noqa: B006
     enhance: EnhanceSettings = EnhanceSettings(),  # noqa: B008
     inference: InferenceSettings = InferenceSettings(),  # noqa: B008
     upscale: UpscaleSettings = UpscaleSettings(),  # noqa: B008
+    sweep: Sweep = {},  # noqa: B006
+    zipped: Sweep = {},  # noqa: B006
     host: str = "auto",
 ) -> list[str] | State[Any]:
     """Make videos from prompts: enhance the text, run inference, upscale the result.
@@ -46,9 +50,12 @@ def pipeline(
         prompts: The prompts with their input videos; the built-in demo if you leave them as they are.
         stages: The stages to run, in the order enhance, inference, upscale.
         family: The family of models that does the work.
+        families: Another family for single stages, such as {"upscale": "transfer1"}.
         enhance: Settings of prompt enhancement.
         inference: Settings of inference; a prompt may have its own.
         upscale: Settings of upscaling.
+        sweep: Inference parameters and the values that they take, such as {"seed": [1, 2, 3]}; every combination gives a run.
+        zipped: The same with values that belong together by their place; the lists are equally long.
         host: Name of a host (`cosmos host list`), or auto for a healthy one that has the family, else this machine.
     """
     if not stages:
@@ -60,17 +67,23 @@ def pipeline(
         wanted = prompts
         if "enhance" in stages:
             state = enhance_flow.with_options(flow_run_name=f"enhance: {title}")(
-                prompts, family=family, settings=enhance, host=host, return_state=True
+                prompts, family=families.get("enhance", family), settings=enhance, host=host, return_state=True
             )
             runs, wanted = _made(place, state), _enhanced(place, prompts)
         if "inference" in stages and wanted and not is_over():
             state = inference_flow.with_options(flow_run_name=f"inference: {title}")(
-                wanted, family=family, settings=inference, host=host, return_state=True
+                wanted,
+                family=families.get("inference", family),
+                settings=inference,
+                sweep=sweep,
+                zipped=zipped,
+                host=host,
+                return_state=True,
             )
             runs = [*runs, *_made(place, state)]
         if "upscale" in stages and not is_over() and (sources := _videos(place, runs, wanted, stages)):
             state = upscale_flow.with_options(flow_run_name=f"upscale: {title}")(
-                sources, family=family, settings=upscale, host=host, return_state=True
+                sources, family=families.get("upscale", family), settings=upscale, host=host, return_state=True
             )
             runs = [*runs, *_made(place, state)]
         return conclude(place, "pipeline", runs)

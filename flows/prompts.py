@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cosmos_ops.errors import InputError
-from cosmos_ops.intake import check_text, find_videos, storable
+from cosmos_ops.intake import check_file, check_text, find_videos, storable
 from cosmos_ops.media.cityscape import write_cityscape
-from cosmos_ops.params import Params
 from cosmos_ops.runs import Prompt
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import Store
 from flows.requests import PromptRequest, StageSettings
 from flows.stage import Request, request_key
+from flows.sweeps import ONE_VARIANT, Variant, varied
 
 NAME_LENGTH_MAX = 200
 
@@ -30,14 +30,27 @@ def read_prompt(request: PromptRequest, store: Store) -> Prompt:
         text=text,
         negative_text=storable(request.negative_text.strip()),
         name=storable(request.name.strip()[:NAME_LENGTH_MAX]),
-        inputs=find_videos(input_of(request)),
+        inputs=find_inputs(request),
     )
 
 
 def make_requests(
-    prompts: Sequence[PromptRequest], store: Store, *, key: str, operation: str, family: str, settings: StageSettings
+    prompts: Sequence[PromptRequest],
+    store: Store,
+    *,
+    key: str,
+    operation: str,
+    family: str,
+    settings: StageSettings,
+    variants: Sequence[Variant] = ONE_VARIANT,
 ) -> list[Request]:
-    """The requests of a stage, one for each prompt and each of its own settings; what cannot be read carries its problem."""
+    """The requests of a stage, one for each prompt, each of its own settings and each variant of a sweep.
+
+    What cannot be read carries its problem.
+
+    Raises:
+        ParamsError: A sweep names a parameter that is not there, or a value that it cannot take.
+    """
     requests = []
     for place, wanted in zip(request_places([prompt.prompt_id for prompt in prompts]), prompts, strict=True):
         problem = None
@@ -45,10 +58,22 @@ def make_requests(
             prompt = read_prompt(wanted, store)
         except InputError as error:
             prompt, problem = _unreadable(wanted), error
-        for number, chosen in enumerate(_choices(wanted, operation, settings)):
-            params: Params = chosen.params(operation, family)
+        chosen = [choice.params(operation, family) for choice in _choices(wanted, operation, settings)]
+        for number, params in enumerate(varied(one, variant) for one in chosen for variant in variants):
             requests.append(Request(request_key(key, operation, place, number), prompt, params, problem=problem))
     return requests
+
+
+def find_inputs(request: PromptRequest) -> dict[str, Path]:
+    """The files of a request by role: those of its folder, and those that it names one by one.
+
+    Raises:
+        InputError: A file is not there, or there is no role of that name.
+    """
+    named = {role: check_file(role, path) for role, path in request.inputs.items()}
+    if named and not request.input:
+        return named
+    return {**find_videos(input_of(request)), **named}
 
 
 def input_of(request: PromptRequest) -> Path:

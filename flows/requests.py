@@ -76,24 +76,34 @@ class PromptRequest(BaseModel):
         description="A video, or a folder with color.mp4 and control videos (edge, depth, seg, vis); empty: the built-in city.",
         json_schema_extra=_at(1),
     )
-    negative_text: str = Field("", title="Negative text", description="What the video must not show.", json_schema_extra=_at(2))
+    inputs: dict[str, str] = Field(
+        {},
+        title="Files by role",
+        description="Single files by role, such as edge, depth or image; each takes the place of that in the folder.",
+        json_schema_extra=_at(2),
+    )
+    negative_text: str = Field("", title="Negative text", description="What the video must not show.", json_schema_extra=_at(3))
     name: str = Field(
-        "", title="Name", description="What to call it; empty for the first words of the text.", json_schema_extra=_at(3)
+        "", title="Name", description="What to call it; empty for the first words of the text.", json_schema_extra=_at(4)
     )
     prompt_id: str = Field(
         "",
         title="Prompt id",
         description="A recorded prompt (ps_...) to use instead of the fields above.",
-        json_schema_extra=_at(4),
+        json_schema_extra=_at(5),
     )
     inference: Annotated[
         list[InferenceSettings],
         Field(
             title="Own inference settings",
             description="Settings of this prompt alone; several give one run each; none: those of the whole request.",
-            json_schema_extra=_at(5),
+            json_schema_extra=_at(6),
         ),
     ] = []
 
+
+Values = list[bool | int | float | str]
+Sweep = dict[str, Values]
+"""Name of an inference parameter to the values that it takes in turn."""
 
 DEMO_PROMPTS = [PromptRequest(text=DEMO_TEXT)]

@@ -19,16 +19,18 @@ from cosmos_ops.errors import (
     InputError,
     RunCancelledError,
     RunsFailedError,
+    VideoUnreadableError,
 )
 from cosmos_ops.following import LEASE_S, Follower
 from cosmos_ops.homecoming import fail
-from cosmos_ops.intake import check_request, sample_of
+from cosmos_ops.intake import check_request, completed, job_of, sample_of
 from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome, host_folder
 from cosmos_ops.names import new_id
-from cosmos_ops.operations import find_operation
+from cosmos_ops.operations import family_for, find_operation
 from cosmos_ops.params import Params
 from cosmos_ops.planning.batches import Batch
 from cosmos_ops.runs import Prompt, Run, RunFailure, RunStatus
+from cosmos_ops.settings import Settings
 from cosmos_ops.store import JobRecord, RunFilter, Store
 from cosmos_ops.upkeep import is_abandoned
 from cosmos_ops.workplace import Records, Workplace
@@ -95,7 +97,7 @@ class Stage:
         return run
 
     def _new_run(self, request: Request, prompt: Prompt, key: str) -> Run:
-        return Run(
+        run = Run(
             prompt_id=prompt.id,
             operation=self.operation,
             family=self.family,
@@ -105,6 +107,8 @@ class Stage:
             flow_run_id=this_flow_run(),
             owner=self.place.owner,
         )
+        operation = find_operation(self.operation, self.family)
+        return replace(run, params=completed(operation, run.params, prompt, self.place.videos_of(run)))
 
     def _problem(self, run: Run, prompt: Prompt) -> InputError | None:
         try:
@@ -145,16 +149,17 @@ class Stage:
         for run in batch.runs:
             prompt, videos = self.place.store.prompt(run.prompt_id), self.place.videos_of(run)
             try:
-                samples.append(sample_of(operation, run, prompt, videos))
+                samples.append(sample_of(operation, run, prompt, videos, prepared=self.place.results.prepared_folder))
+            except VideoUnreadableError as error:
+                self.place.store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(error))
             except OSError as error:
                 failure = RunFailure.of(InputError(f"{error.filename} cannot be read: {error.strerror}"))
                 self.place.store.finish(run.id, RunStatus.FAILED, failure=failure)
         if not samples:
             return
         job_id, host = new_id("jb"), self.place.host
-        job = operation.build_job(job_id, samples, host.paths(host_folder(job_id)))
-        image = host.image(job.family, job.container.image)
-        job = replace(job, container=replace(job.container, image=image))
+        paths = host.paths(host_folder(job_id))
+        job = job_of(operation, job_id, samples, paths, image=host.image(self.family, ""))
         if self.place.store.open_job(job, host=self.place.host.name, owner=self.place.owner, lease_s=LEASE_S):
             self._carry_out_job(self.place, job, [sample.run for sample in samples])
 
@@ -204,8 +209,12 @@ class Stage:
 
 @contextmanager
 def stage(operation: str, family: str, host: str) -> Iterator[Stage]:
-    """Open a stage of the flow run that we are in; a cancellation inside ends its runs as cancelled."""
-    find_operation(operation, family)
+    """Open a stage of the flow run that we are in; a cancellation inside ends its runs as cancelled.
+
+    Raises:
+        InputError: Neither the family nor the one that settings name for it has the operation.
+    """
+    family = family_for(operation, family, Settings().fallback_families)
     with workplace(host, family) as place, Cancellation(place, this_flow_run(), root_flow_run()) as cancellation:
         yield Stage(operation, family, place, cancellation)
 

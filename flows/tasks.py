@@ -1,6 +1,7 @@
 """The tasks that all stages share: regroup, stage in, compute, stage out, record; and which errors are tried again."""
 
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from cosmos_ops import homecoming, planning
 from cosmos_ops.errors import CosmosError
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Follower, Show
+from cosmos_ops.gpu_samples import summary
+from cosmos_ops.gpu_watch import read_watched
 from cosmos_ops.job import Event, Job, LogLine, Outcome, SampleEnded, SampleProgress, SampleStarted
 from cosmos_ops.planning.batches import Batch
 from cosmos_ops.runs import Run, RunOutputs, RunStatus
@@ -29,6 +32,7 @@ LINES_OF_FAILURE = 50
 RETRIES = 3
 RETRY_DELAYS_S = [2.0, 10.0, 30.0]
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+UPSTREAM_LEVEL = re.compile(r"\[[\d: -]+\|(?:job=[^|]*\|)?([A-Z]+)\|")
 LEVELS: Mapping[str, int] = {"ERROR": logging.ERROR, "CRITICAL": logging.ERROR, "WARNING": logging.WARNING}
 
 
@@ -60,7 +64,7 @@ class LogShow(Show):
         """A line of the process; a redraw of its progress bar is no line."""
         if line.is_redraw:
             return
-        level = LEVELS.get(line.text.partition(" ")[0], logging.INFO)
+        level = _level(line.text)
         if level <= logging.INFO and not self._has_credit():
             self._left_out.append(line.text)
             self._left_out_count += 1
@@ -92,6 +96,12 @@ class LogShow(Show):
             return False
         self._credit -= 1
         return True
+
+
+def _level(text: str) -> int:
+    """The level of a line of the preview program, or of the upstream ones, which have it between bars."""
+    found = UPSTREAM_LEVEL.match(text)
+    return LEVELS.get(found[1] if found else text.partition(" ")[0], logging.INFO)
 
 
 class ComputeShow(LogShow):
@@ -164,6 +174,8 @@ def compute(work: Work, title: str) -> Computation:  # noqa: ARG001
     if computation.exit is not None and computation.exit.code:
         show.last_words()
     show.say_left_out()
+    if figures := summary(read_watched(work.follower.place.results.gpu_log(work.job.id))):
+        get_run_logger().info("%s", figures)
     progress.finish()
     return computation
 

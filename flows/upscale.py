@@ -35,7 +35,7 @@ def upscale(
     """
     with stage("upscale", family, host) as work:
         chosen = sources or [_latest(work.place.store)]
-        params = settings.params("upscale", family)
+        params = settings.params("upscale", work.family)
         requests = [
             _request(source, request_key(root_flow_run(), "upscale", place), work.place.store, params)
             for place, source in zip(request_places(chosen), chosen, strict=True)

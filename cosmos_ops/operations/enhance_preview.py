@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cosmos_ops.job import Job, JobPaths, Sample
 from cosmos_ops.operations import preview_process
-from cosmos_ops.operations.operation import Operation
+from cosmos_ops.operations.operation import Operation, no_files
 from cosmos_ops.params import Params, PerProcess, PerRun
 from cosmos_ops.videos import VideoInfo
 
@@ -35,8 +35,8 @@ ENHANCE_PREVIEW = Operation(
     params=EnhancePreview,
     check=_check,
     needs_text=True,
-    reads_videos=False,
     build_job=_build_job,
-    read_progress=preview_process.read_progress,
+    reader=preview_process.reader,
     read_outputs=preview_process.read_outputs,
+    reads=no_files,
 )

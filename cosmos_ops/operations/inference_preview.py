@@ -92,8 +92,7 @@ INFERENCE_PREVIEW = Operation(
     params=InferencePreview,
     check=_check,
     needs_text=True,
-    reads_videos=True,
     build_job=_build_job,
-    read_progress=preview_process.read_progress,
+    reader=preview_process.reader,
     read_outputs=preview_process.read_outputs,
 )

@@ -2,11 +2,47 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
-from cosmos_ops.job import ContainerExit, Event, Job, JobPaths, Outcome, Sample
-from cosmos_ops.runs import P
+from cosmos_ops.job import ContainerExit, Event, Findings, Job, JobPaths, Outcome, Sample
+from cosmos_ops.params import Params, active_controls
+from cosmos_ops.runs import VIDEO, P, Prompt
 from cosmos_ops.videos import VideoInfo
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A file that is made on this machine from an input, before anything is sent."""
+
+    role: str
+    """Role of the made file."""
+    source: str
+    """Role of the input that it is made from."""
+    kind: Literal["edge", "blur", "mp4", "piece"]
+    """Canny edges, a blurred copy, the same in another container, or some of its frames."""
+    strength: str = "medium"
+    frames: tuple[int, int] = (0, 0)
+    """Of a piece: first frame and number of frames."""
+
+
+def video_and_controls(params: Params) -> frozenset[str]:
+    """The roles that most operations read: the input video, and the files of the active controls."""
+    return frozenset({VIDEO, *active_controls(params)})
+
+
+def no_files(_params: Params) -> frozenset[str]:
+    """For operations that work on the text alone."""
+    return frozenset()
+
+
+def as_given(params: Params, _prompt: Prompt, _videos: Mapping[str, VideoInfo]) -> Params:
+    """For families whose parameters do not depend on the inputs."""
+    return params
+
+
+def nothing_to_prepare(_params: Params, _videos: Mapping[str, VideoInfo]) -> tuple[Preparation, ...]:
+    """For families that take the inputs as they are."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -18,14 +54,18 @@ class Operation(Generic[P]):
     family: str
     params: type[P]
     check: Callable[[Any, Mapping[str, VideoInfo]], list[str]]
-    """Params and the input videos by role to all problems of the request, each a sentence; empty if it can be met."""
+    """Params and the input files by role to all problems of the request, each a sentence; empty if it can be met."""
     needs_text: bool
     """Whether a prompt without a text is refused."""
-    reads_videos: bool
-    """Whether it works on videos."""
     build_job: Callable[[str, Sequence[Sample[Any]], JobPaths], Job]
     """Job id, the samples of one batch (equal control signatures) and the paths that the process sees, to the job."""
-    read_progress: Callable[[str], list[Event]]
-    """One line of the process to what it tells."""
-    read_outputs: Callable[[Job, ContainerExit, Sequence[Event], Mapping[str, str]], dict[str, Outcome]]
-    """Job, exit, events and the text of every marker found (by run id) to the outcome of each run."""
+    reader: Callable[[Job], Callable[[str], list[Event]]]
+    """Job to a function that is given every line of its process, from the first one on, and says what each tells."""
+    read_outputs: Callable[[Job, ContainerExit, Sequence[Event], Findings], dict[str, Outcome]]
+    """Job, exit, events and what is found on the host to the outcome of each run."""
+    reads: Callable[[Any], frozenset[str]] = video_and_controls
+    """Params to the roles of the files that it may read."""
+    complete: Callable[[Any, Prompt, Mapping[str, VideoInfo]], Any] = as_given
+    """Params to those with all that follows from the prompt and its files filled in, before they are recorded."""
+    prepare: Callable[[Any, Mapping[str, VideoInfo]], tuple[Preparation, ...]] = nothing_to_prepare
+    """Params and the input files by role to the files that are made from them first; each takes the place of its role."""

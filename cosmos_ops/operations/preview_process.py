@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ValidationError
@@ -25,6 +25,7 @@ from cosmos_ops.job import (
     ContainerExit,
     ContainerSpec,
     Event,
+    Findings,
     InputFile,
     Job,
     JobItem,
@@ -79,12 +80,17 @@ def build_job(job_id: str, operation: str, samples: Sequence[Sample[P]], paths: 
         id=job_id,
         operation=operation,
         family=FAMILY,
-        container=ContainerSpec(image=IMAGE, argv=(*argv, *process_arguments(samples[0].run.params)), env={}, needs_gpu=False),
+        container=ContainerSpec(image=IMAGE, argv=(*argv, *process_arguments(samples[0].run.params)), env={}, gpu_count=0),
         inputs=tuple(inputs.values()),
         files=(TextFile(SAMPLES, "\n".join(lines) + "\n"),),
         items=tuple(_item(sample.run.id) for sample in samples),
         stall_limit_s=STALL_LIMIT_S,
     )
+
+
+def reader(_job: Job) -> Callable[[str], list[Event]]:
+    """Every line stands for itself."""
+    return read_progress
 
 
 def read_progress(line: str) -> list[Event]:
@@ -104,7 +110,7 @@ def read_outputs(
     job: Job,
     ended: ContainerExit,
     events: Sequence[Event],
-    markers: Mapping[str, str],
+    found: Findings,
 ) -> dict[str, Outcome]:
     """The outcome of each run, by its marker first and by exit and events where there is none."""
     started = {event.run_id for event in events if isinstance(event, SampleStarted)}
@@ -112,8 +118,9 @@ def read_outputs(
     broken = _process_error(ended, events)
     outcomes: dict[str, Outcome] = {}
     for item in job.items:
-        if item.run_id in markers:
-            outcomes[item.run_id] = _marked(item, markers[item.run_id])
+        (marker,) = item.markers
+        if marker in found.texts:
+            outcomes[item.run_id] = _marked(item, found.texts[marker])
         elif item.run_id in started and item.run_id not in finished:
             outcomes[item.run_id] = NotCompleted(broken)
         elif started and not ended.is_cancelled and item.run_id not in started:
@@ -141,14 +148,14 @@ def _seen(file: InputFile, paths: JobPaths) -> str:
 
 
 def _item(run_id: str) -> JobItem:
-    return JobItem(run_id=run_id, folder=OUT / run_id, marker=OUT / run_id / MARKER)
+    return JobItem(run_id=run_id, folder=OUT / run_id, markers=(OUT / run_id / MARKER,))
 
 
 def _marked(item: JobItem, text: str) -> Outcome:
     try:
         marker = _Marker.model_validate_json(text)
     except ValidationError:
-        return NotCompleted(OutputMissingError(f"run {item.run_id}: its completion marker {item.marker} cannot be read"))
+        return NotCompleted(OutputMissingError(f"run {item.run_id}: its completion marker {item.markers[0]} cannot be read"))
     if marker.status == "completed":
         files = {role: OutputFile(file.path, file.sha256, file.size_bytes) for role, file in marker.files.items()}
         return Completed(files)

@@ -49,8 +49,7 @@ UPSCALE_PREVIEW = Operation(
     params=UpscalePreview,
     check=_check,
     needs_text=False,
-    reads_videos=True,
     build_job=_build_job,
-    read_progress=preview_process.read_progress,
+    reader=preview_process.reader,
     read_outputs=preview_process.read_outputs,
 )

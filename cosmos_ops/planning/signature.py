@@ -13,9 +13,11 @@ class ControlSignature:
     operation: str
     family: str
     controls: tuple[str, ...]
-    process: tuple[tuple[str, Scalar], ...]
+    """Empty where the model loads the same for all controls."""
+    process: tuple[tuple[str, Scalar | None], ...]
 
 
 def control_signature(run: Run) -> ControlSignature:
     """The control signature of a run."""
-    return ControlSignature(run.operation, run.family, active_controls(run.params), process_values(run.params))
+    controls = () if run.params.shares_controls else active_controls(run.params)
+    return ControlSignature(run.operation, run.family, controls, process_values(run.params))

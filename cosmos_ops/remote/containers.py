@@ -13,7 +13,7 @@ from docker.types import DeviceRequest, LogConfig
 from docker.types import Mount as DockerMount
 
 from cosmos_ops.errors import HostUnhealthyError, ImageMissingError
-from cosmos_ops.job import ContainerExit, ContainerSpec
+from cosmos_ops.job import MODELS_FOLDER, ContainerExit, ContainerSpec
 from cosmos_ops.remote.host import JOB_LABEL
 from cosmos_ops.remote.slots import ENDED, GPUS_LABEL, Occupant, gpus_text, read_gpus
 from cosmos_ops.remote.spec import Limits, Mount, Slot
@@ -26,13 +26,17 @@ TIME_LIMIT = "timeout"
 """The program of coreutils and busybox that ends a command after a time, whoever is there to see it."""
 OVERDUE_CODE = 124
 KILL_AFTER_S = 30
-WORDS_BEFORE = 4
+WORDS_BEFORE = 1
 """Words of our own before those of the job's command."""
+ENVIRONMENT: Mapping[str, str] = {"PYTHONUNBUFFERED": "1", "HOME": "/tmp", "USER": "cosmos", "LOGNAME": "cosmos"}  # noqa: S108
+"""PyTorch does not import for a user id that has neither a line in /etc/passwd nor these names."""
 ROOT = "0"
 LOG_SCRIPT = ': >>"$0"; tail -n +1 -f "$0" 2>/dev/null & exec "$@" >>"$0" 2>&1'
 """The process writes its log into a file, from which it is followed: byte by byte, through every cut, and with each redraw of
 a progress bar at once, while docker keeps a line until it ends. `tail` shows docker the same. `$0` is the file, `$@` the
 words of the command; nothing in them is interpreted."""
+ENTRYPOINT = ["sh", "-c", LOG_SCRIPT]
+"""In place of that of the image, which may do things of its own at each start, such as looking for updates."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Placement:
 
     job_folder: PurePosixPath
     inputs_folder: PurePosixPath
+    models_folder: PurePosixPath
     slot: Slot
     user: str
     labels: Mapping[str, str]
@@ -62,8 +67,10 @@ def create(api: docker.APIClient, name: str, container: ContainerSpec, at: Place
             command=_command(container.argv, at.limits),
             name=name,
             labels={**at.labels, GPUS_LABEL: gpus_text(at.slot)},
-            environment={"PYTHONUNBUFFERED": "1", "HOME": "/tmp", **container.env, **at.env},  # noqa: S108
+            entrypoint=ENTRYPOINT,
+            environment={**ENVIRONMENT, **container.env, **at.env},
             user=at.user,
+            working_dir=container.workdir or None,
             stop_signal="SIGTERM",
             host_config=_host_config(api, container, at),
         )
@@ -131,20 +138,23 @@ def now_s(api: docker.APIClient) -> float:
 
 def _command(argv: Sequence[str], limits: Limits) -> list[str]:
     limit = [TIME_LIMIT, "-k", str(KILL_AFTER_S), str(int(3600 * limits.hours))] if limits.hours else []
-    return ["sh", "-c", LOG_SCRIPT, str(JOB_FOLDER / LOG_NAME), *limit, *argv]
+    return [str(JOB_FOLDER / LOG_NAME), *limit, *argv]
 
 
 def _host_config(api: docker.APIClient, container: ContainerSpec, at: Placement) -> dict[str, Any]:
     memory = int(at.limits.memory_gb * GIGABYTE) or None
     is_root = at.user.partition(":")[0] == ROOT
-    gpus = [DeviceRequest(device_ids=[str(gpu) for gpu in at.slot], capabilities=[["gpu"]])] if container.needs_gpu else None
+    used = [str(gpu) for gpu in at.slot[: container.gpu_count]]
+    gpus = [DeviceRequest(device_ids=used, capabilities=[["gpu"]])] if used else None
+    models = [DockerMount(str(MODELS_FOLDER), str(at.models_folder), type="bind", read_only=True)] if container.family else []
     config: dict[str, Any] = api.create_host_config(
         mounts=[
             DockerMount(str(JOB_FOLDER), str(at.job_folder), type="bind"),
             DockerMount(str(INPUTS_FOLDER), str(at.inputs_folder), type="bind", read_only=True),
+            *models,
             *(DockerMount(str(one.target), str(one.source), type="bind", read_only=not one.is_writable) for one in at.mounts),
         ],
-        network_mode="none",
+        network_mode="bridge" if container.has_network else "none",
         init=True,
         cap_drop=["ALL"],
         # Root of the container writes into the folder of the user who logs in.

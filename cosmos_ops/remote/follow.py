@@ -33,7 +33,7 @@ def follow(
     on_line: Callable[[LogLine], None],
     is_cancelled: Callable[[], bool],
     on_contact: Callable[[bool], None],
-    stall_limit_s: float,
+    stall_limit_s: Callable[[], float],
 ) -> ContainerExit:
     """Hand over every line until the container has ended; see `Host.follow`.
 
@@ -54,7 +54,7 @@ class _Following:
         on_line: Callable[[LogLine], None],
         is_cancelled: Callable[[], bool],
         on_contact: Callable[[bool], None],
-        stall_limit_s: float,
+        stall_limit_s: Callable[[], float],
     ) -> None:
         self._watched = watched
         self._on_line = on_line
@@ -106,7 +106,7 @@ class _Following:
             return
         if self._is_cancelled():
             self._why = ContainerExit(0, is_cancelled=True)
-        elif time.monotonic() - self._spoke_at > self._stall_limit_s:
+        elif time.monotonic() - self._spoke_at > self._stall_limit_s():
             self._why = ContainerExit(0, is_stalled=True)
         else:
             return

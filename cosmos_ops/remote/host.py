@@ -62,6 +62,14 @@ class Fetch:
 
 
 @dataclass(frozen=True)
+class FileFacts:
+    """What is known of a file on the host."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Health:
     """What a look at the host found."""
 
@@ -122,6 +130,9 @@ class Host(Protocol):
             DiskFullError: No space left on this machine.
         """
 
+    def facts(self, paths: Sequence[PurePosixPath]) -> dict[PurePosixPath, FileFacts]:
+        """Size and checksum of files that are there; the others are left out."""
+
     def exists(self, path: PurePosixPath) -> bool:
         """Whether there is such a file or folder."""
 
@@ -147,13 +158,13 @@ class Host(Protocol):
         *,
         on_line: Callable[[LogLine], None],
         is_cancelled: Callable[[], bool],
-        stall_limit_s: float,
+        stall_limit_s: Callable[[], float],
         grace_s: float,
         on_contact: Callable[[bool], None] = ignore_contact,
     ) -> ContainerExit:
         """Hand over every line from the first one on, as they come, until the container has ended.
 
-        Stops it when `is_cancelled` says so, or when no line came for `stall_limit_s`; the exit tells which. While the
+        Stops it when `is_cancelled` says so, or when no line came for `stall_limit_s()`; the exit tells which. While the
         host does not answer, it waits; `on_contact` is told that contact is lost (False) or found again (True).
 
         Raises:
@@ -175,6 +186,9 @@ class Host(Protocol):
 
     def gpus(self) -> list[GPU]:
         """The GPUs of the machine; none where it has no NVIDIA driver."""
+
+    def gpu_figures(self, name: str) -> str:
+        """What nvidia-smi prints now for the GPUs of a container, as `cosmos_ops.gpu_samples` reads it; nothing without GPUs."""
 
     def health(self) -> Health:
         """Look whether jobs can run."""

@@ -46,11 +46,11 @@ class HostHashes:
         self.is_aborted = False
 
     def of(self, folder: PurePosixPath, names: Sequence[str], *, size_bytes: int) -> dict[str, str]:
-        """Name to hash, of files in one folder; those that are not there are left out. The names must be plain words."""
+        """Name to hash, of files below one folder; those that are not there are left out. The names must be plain paths."""
         found = self._by_command(folder, names, size_bytes)
         for name in names:
             if name not in found and not self.is_aborted:
-                self._add_by_reading(found, folder / name)
+                self._add_by_reading(found, folder, name)
         return found
 
     def abort(self) -> None:
@@ -67,17 +67,17 @@ class HostHashes:
         hashes = {name: sha256 for sha256, name in _LINE.findall(output)}
         return {name: hashes[name] for name in names if name in hashes}
 
-    def _add_by_reading(self, found: dict[str, str], path: PurePosixPath) -> None:
+    def _add_by_reading(self, found: dict[str, str], folder: PurePosixPath, name: str) -> None:
         digest = hashlib.sha256()
         try:
             with session(self._connection) as remote:
-                for data in remote.content(path):
+                for data in remote.content(folder / name):
                     digest.update(data)
         except RefusedError as error:
             if error.code != sftp.SFTP_NO_SUCH_FILE:
                 raise
             return
-        found[path.name] = digest.hexdigest()
+        found[name] = digest.hexdigest()
 
 
 class HashAlong:

@@ -16,8 +16,17 @@ from cosmos_ops.errors import ContainerGoneError, HostUnhealthyError, HostUnreac
 from cosmos_ops.files import replacing
 from cosmos_ops.job import ContainerExit, ContainerSpec, InputFile, JobPaths, LogLine
 from cosmos_ops.remote import supervisor
-from cosmos_ops.remote.files import copy_verified
-from cosmos_ops.remote.host import GPU, LEFT_OVER_AFTER_MIN, ContainerState, Fetch, Health, ignore_bytes, ignore_contact
+from cosmos_ops.remote.files import copy_verified, sha256_of
+from cosmos_ops.remote.host import (
+    GPU,
+    LEFT_OVER_AFTER_MIN,
+    ContainerState,
+    Fetch,
+    FileFacts,
+    Health,
+    ignore_bytes,
+    ignore_contact,
+)
 from cosmos_ops.remote.lines import LineSplitter
 
 POLL_S = 0.05
@@ -83,6 +92,11 @@ class LocalHost:
         for file in files:
             copy_verified(self._workspace / file.path, file.target, sha256=file.sha256, on_copied=on_received)
 
+    def facts(self, paths: Sequence[PurePosixPath]) -> dict[PurePosixPath, FileFacts]:
+        """Size and checksum of files that are there."""
+        there = {path: self._workspace / path for path in paths if (self._workspace / path).is_file()}
+        return {path: FileFacts(sha256_of(file), file.stat().st_size) for path, file in there.items()}
+
     def exists(self, path: PurePosixPath) -> bool:
         """Whether there is such a file or folder."""
         return (self._workspace / path).exists()
@@ -113,7 +127,7 @@ class LocalHost:
         *,
         on_line: Callable[[LogLine], None],
         is_cancelled: Callable[[], bool],
-        stall_limit_s: float,
+        stall_limit_s: Callable[[], float],
         grace_s: float,
         on_contact: Callable[[bool], None] = ignore_contact,  # noqa: ARG002
     ) -> ContainerExit:
@@ -134,7 +148,7 @@ class LocalHost:
             spoke_at = now if data else spoke_at
             if is_cancelled():
                 return self._stopped(folder, splitter, offset, on_line, grace_s, ContainerExit(0, is_cancelled=True))
-            if now - spoke_at > stall_limit_s:
+            if now - spoke_at > stall_limit_s():
                 return self._stopped(folder, splitter, offset, on_line, grace_s, ContainerExit(0, is_stalled=True))
             time.sleep(POLL_S)
 
@@ -181,6 +195,10 @@ class LocalHost:
     def gpus(self) -> list[GPU]:
         """Plain processes get none."""
         return []
+
+    def gpu_figures(self, name: str) -> str:  # noqa: ARG002
+        """Plain processes get none."""
+        return ""
 
     def health(self) -> Health:
         """Look at the free disk space."""

@@ -47,6 +47,11 @@ def rivals(name: str, slot: frozenset[int], occupants: Sequence[Occupant]) -> li
     return [other for other in occupants if other.name != name and not other.is_over and other.gpus & slot]
 
 
+def large_enough(slots: Sequence[Slot], gpu_count: int) -> list[Slot]:
+    """The slots with enough GPUs for a job, the smallest first, so that large ones stay free for large jobs."""
+    return sorted((slot for slot in slots if len(slot) >= gpu_count), key=len)
+
+
 def free_slot(slots: Sequence[Slot], occupants: Sequence[Occupant]) -> Slot | None:
     """The first slot that nobody is on."""
     return next((slot for slot in slots if not rivals("", frozenset(slot), occupants)), None)

@@ -12,19 +12,31 @@ import docker
 import docker.errors
 
 from cosmos_ops.errors import ContainerGoneError, DiskFullError, HostUnhealthyError, ImageMissingError
+from cosmos_ops.gpu_samples import GPU_SAMPLE_COMMAND
 from cosmos_ops.job import ContainerExit, ContainerSpec, InputFile, JobPaths, LogLine
 from cosmos_ops.remote import containers, follow
 from cosmos_ops.remote.connection import Connection
 from cosmos_ops.remote.docker_client import DockerClient
+from cosmos_ops.remote.file_facts import file_facts
 from cosmos_ops.remote.foreign import translated
 from cosmos_ops.remote.gpus import read_gpus
-from cosmos_ops.remote.host import GPU, LEFT_OVER_AFTER_MIN, Busy, ContainerState, Fetch, Health, ignore_bytes, ignore_contact
-from cosmos_ops.remote.slots import CREATED, ENDED, abandoned, free_slot, gives_way, rivals
+from cosmos_ops.remote.host import (
+    GPU,
+    LEFT_OVER_AFTER_MIN,
+    Busy,
+    ContainerState,
+    Fetch,
+    FileFacts,
+    Health,
+    ignore_bytes,
+    ignore_contact,
+)
+from cosmos_ops.remote.slots import CREATED, ENDED, GPUS_LABEL, abandoned, free_slot, gives_way, large_enough, rivals
 from cosmos_ops.remote.spec import HostSpec, Slot
 from cosmos_ops.remote.transfer import Download, Transfers, Upload
 
 FOLDER_LABEL = "cosmos.folder"
-INPUTS, JOBS, PARTIALS = PurePosixPath("inputs"), PurePosixPath("jobs"), PurePosixPath("partials")
+INPUTS, PARTIALS, MODELS = PurePosixPath("inputs"), PurePosixPath("partials"), PurePosixPath("models")
 DISK_FREE_MIN_BYTES = 200_000_000
 SEEN_FOR_S = 0.05
 """How long a look at the containers of the host serves all who follow one."""
@@ -91,6 +103,10 @@ class SSHHost:
         downloads = [Download(self.workspace / file.path, file.target, file.sha256, file.size_bytes) for file in files]
         self.transfers.download(downloads, on_received=on_received)
 
+    def facts(self, paths: Sequence[PurePosixPath]) -> dict[PurePosixPath, FileFacts]:
+        """Size and checksum of files that are there; the host computes them."""
+        return file_facts(self.connection, self.workspace, paths)
+
     def exists(self, path: PurePosixPath) -> bool:
         """Whether there is such a file or folder."""
         return self.transfers.exists(self.workspace / path)
@@ -104,6 +120,10 @@ class SSHHost:
     def check(self, container: ContainerSpec, inputs: Sequence[InputFile]) -> None:
         """Docker, image and room for the inputs."""
         self._check_image(container.image)
+        if not large_enough(self.spec.slots, container.gpu_count):
+            raise HostUnhealthyError(
+                f"host {self.name} has no slot of {container.gpu_count} GPUs; give it one (`cosmos host add`), or use fewer GPUs"
+            )
         free = self.transfers.free_bytes(self.workspace)
         needed = sum(file.size_bytes for file in inputs) + DISK_FREE_MIN_BYTES
         if free < needed and not all(self.exists(file.host_path) for file in inputs):
@@ -117,7 +137,8 @@ class SSHHost:
             api = self.docker.api()
             found = {containers.name_of(one): one for one in containers.listed(api, {})}
             if name not in found:
-                slot = free_slot(self.spec.slots, [containers.occupant(one) for one in found.values()])
+                slots = large_enough(self.spec.slots, container.gpu_count)
+                slot = free_slot(slots, [containers.occupant(one) for one in found.values()])
                 if slot is None:
                     return self._busy(api, found)
                 if not self._create(api, name, container, slot, folder, labels):
@@ -132,7 +153,7 @@ class SSHHost:
         *,
         on_line: Callable[[LogLine], None],
         is_cancelled: Callable[[], bool],
-        stall_limit_s: float,
+        stall_limit_s: Callable[[], float],
         grace_s: float,
         on_contact: Callable[[bool], None] = ignore_contact,
     ) -> ContainerExit:
@@ -188,6 +209,12 @@ class SSHHost:
         """What nvidia-smi says."""
         return read_gpus(self.connection)
 
+    def gpu_figures(self, name: str) -> str:
+        """What nvidia-smi prints for the GPUs of the container's slot."""
+        found = self._look().get(name)
+        gpus = str((found or {}).get("Labels", {}).get(GPUS_LABEL, ""))
+        return self.connection.run([*GPU_SAMPLE_COMMAND, "-i", gpus]).stdout if gpus else ""
+
     def health(self) -> Health:
         """Docker answers and there is room."""
         try:
@@ -234,6 +261,7 @@ class SSHHost:
         at = containers.Placement(
             job_folder=self.workspace / folder,
             inputs_folder=self.workspace / INPUTS,
+            models_folder=self.workspace / MODELS,
             slot=slot,
             user=self._container_user(api),
             labels={FOLDER_LABEL: str(folder), **labels},
@@ -241,7 +269,7 @@ class SSHHost:
             env={**self.spec.environment, **self.spec.secrets},
             limits=self.spec.limits,
         )
-        self.transfers.make_folders(at.job_folder, at.inputs_folder)
+        self.transfers.make_folders(at.job_folder, at.inputs_folder, *[at.models_folder] * bool(container.family))
         try:
             containers.create(api, name, container, at)
         except docker.errors.APIError as error:

@@ -172,13 +172,25 @@ def job_row(record: JobRecord) -> JobRow:
 def read_job(row: JobRow) -> JobRecord:
     """The job of a row."""
     return JobRecord(
-        job=_read(_JOB, row, "job", row.job),
+        job=_read(_JOB, row, "job", _as_today(row.job)),
         host=row.host,
         owner=row.owner,
         lease_until=row.lease_until,
         created_at=row.created_at,
         ended_at=row.ended_at,
     )
+
+
+def _as_today(job: object) -> object:
+    """A job as version 0.1 wrote it: with one marker, and with "needs a GPU" for a number of GPUs."""
+    if not isinstance(job, dict) or not isinstance(job.get("container"), dict) or not isinstance(job.get("items"), list):
+        return job
+    container = {"gpu_count": int(job["container"].get("needs_gpu", True)), **job["container"]}
+    return {**job, "container": container, "items": [_item_as_today(item) for item in job["items"]]}
+
+
+def _item_as_today(item: object) -> object:
+    return {"markers": [item["marker"]], **item} if isinstance(item, dict) and "marker" in item else item
 
 
 def _params(row: RunRow, read_params: ReadParams) -> Params:

@@ -30,7 +30,7 @@ from tests.remote.servers import a_spec
 
 REPEATS = 30
 FOLDER = PurePosixPath("jobs/bench")
-NOTHING = ContainerSpec(TINY, ("true",), {}, needs_gpu=False)
+NOTHING = ContainerSpec(TINY, ("true",), {}, gpu_count=0)
 MANY = 200
 LINES = 200_000
 SLOW_LINES = 200
@@ -173,7 +173,7 @@ def followed(
         show(line)
 
     host.remove_folder(FOLDER)
-    spec = ContainerSpec(BASE, ("python", "-c", code), {}, needs_gpu=False)
+    spec = ContainerSpec(BASE, ("python", "-c", code), {}, gpu_count=0)
     host.start(name, spec, folder=FOLDER, labels={JOB_LABEL: name})
     host.follow(name, on_line=take, is_cancelled=lambda: False, stall_limit_s=60, grace_s=1)
     host.remove(name)

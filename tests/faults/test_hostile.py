@@ -36,12 +36,12 @@ def test_a_workspace_of_any_name_works(name, machine, tmp_path):
         host.write(Path("jobs/jb_1/spec"), "here")
         code = "import sys; print(open('/cosmos/job/spec').read(), sys.argv[1:], flush=True)"
         argv = ("python", "-c", code, *HOSTILE)
-        spec = ContainerSpec(BASE, argv, {"NAMES": "\t".join(HOSTILE)}, needs_gpu=False)
+        spec = ContainerSpec(BASE, argv, {"NAMES": "\t".join(HOSTILE)}, gpu_count=0)
         labels = {"cosmos.job": "jb_1", "cosmos.names": "|".join(HOSTILE)}
         host.start("cosmos-jb_1", spec, folder=Path("jobs/jb_1"), labels=labels)
         lines = []
         ended = host.follow(
-            "cosmos-jb_1", on_line=lambda line: lines.append(line.text), is_cancelled=lambda: False, stall_limit_s=30, grace_s=1
+            "cosmos-jb_1", on_line=lambda line: lines.append(line.text), is_cancelled=lambda: False, stall_limit_s=lambda: 30, grace_s=1
         )
         found = host.find({"cosmos.job": "jb_1"})[0].labels
 

@@ -56,7 +56,7 @@ def carry_out(place, clip):
     prompt = place.store.add_prompt(Prompt(text="a street", inputs={VIDEO: clip}))
     run = place.store.add_run(a_run(only("vis"), prompt_id=prompt.id, owner=place.owner))
     job_id = new_id("jb")
-    samples = [sample_of(operation, run, prompt, {VIDEO: clip})]
+    samples = [sample_of(operation, run, prompt, {VIDEO: clip}, prepared=clip.parent)]
     job = operation.build_job(job_id, samples, place.host.paths(host_folder(job_id)))
     job = replace(job, container=replace(job.container, image=place.host.image("preview", "")))
     assert place.store.open_job(job, host=place.host.name, owner=place.owner, lease_s=LEASE_S)

@@ -140,7 +140,7 @@ def test_a_field_without_a_sentence_is_refused_when_the_class_is_made():
 def test_a_field_without_exactly_one_place_is_refused_when_the_class_is_made(marks):
     annotation = Annotated[(float, *marks, "note")]
     fields = {"__module__": __name__, "__annotations__": {"a": annotation}, "a": Field(0.0, description="A.")}
-    with pytest.raises(TypeError, match=r"Placeless\.a needs exactly one of PerRun and PerProcess"):
+    with pytest.raises(TypeError, match=r"Placeless\.a needs exactly one of PerRun, PerProcess and Prepared"):
         type(Params)("Placeless", (Params,), fields)
 
 

@@ -8,6 +8,7 @@ import pytest
 from cosmos_ops.job import (
     Completed,
     ContainerExit,
+    Findings,
     InputFile,
     JobPaths,
     NotCompleted,
@@ -67,7 +68,8 @@ def test_a_line_tells_this(line, events):
 
 
 def outcomes(*, code=0, events=(), markers=None, count=3, **how):
-    return read_outputs(a_job(count), ContainerExit(code, **how), events, markers or {})
+    texts = {PurePosixPath("out", run_id, "done.json"): text for run_id, text in (markers or {}).items()}
+    return read_outputs(a_job(count), ContainerExit(code, **how), events, Findings(texts))
 
 
 def kind(outcome):

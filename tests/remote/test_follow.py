@@ -44,7 +44,7 @@ def followed(script, *, is_cancelled=lambda: False, stall_limit_s=1e9):
         on_line=lambda line: lines.append(line.text),
         is_cancelled=is_cancelled,
         on_contact=contact.append,
-        stall_limit_s=stall_limit_s,
+        stall_limit_s=lambda: stall_limit_s,
     )
     return ended, lines, contact
 

@@ -68,7 +68,7 @@ def host(connect):
 
 
 def a_container(code, **env):
-    return ContainerSpec(image=BASE, argv=("python", "-u", "-c", code), env=env, needs_gpu=False)
+    return ContainerSpec(image=BASE, argv=("python", "-u", "-c", code), env=env, gpu_count=0)
 
 
 def start(host, code, name=NAME, labels=None, **env):
@@ -88,7 +88,7 @@ def follow(host, name=NAME, *, on_line=None, is_cancelled=lambda: False, stall_l
         if on_line:
             on_line(line)
 
-    ended = host.follow(name, on_line=take, is_cancelled=is_cancelled, stall_limit_s=stall_limit_s, grace_s=grace_s)
+    ended = host.follow(name, on_line=take, is_cancelled=is_cancelled, stall_limit_s=lambda: stall_limit_s, grace_s=grace_s)
     return ended, lines
 
 
@@ -170,7 +170,7 @@ def test_after_a_signal_the_exit_code_is_128_and_its_number(host, number):
 
 
 def test_a_program_that_does_not_exist_ends_with_127_and_says_so(host):
-    host.start(NAME, ContainerSpec(BASE, ("no-such-program",), {}, needs_gpu=False), folder=FOLDER, labels={"cosmos.job": "jb_1"})
+    host.start(NAME, ContainerSpec(BASE, ("no-such-program",), {}, gpu_count=0), folder=FOLDER, labels={"cosmos.job": "jb_1"})
 
     ended, lines = follow(host)
 

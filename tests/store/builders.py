@@ -66,7 +66,7 @@ def a_job(*run_ids: str, **values: Any) -> Job:
         "container": ContainerSpec("preview:1", ("render", "--all"), {"LANG": "C"}),
         "inputs": (InputFile(Path("/videos/a b.mp4"), "ab" * 32, 12),),
         "files": (TextFile(PurePosixPath("specs/1.json"), "{\n}\0ü"),),
-        "items": tuple(JobItem(run, PurePosixPath("out", run), PurePosixPath("out", run, "done")) for run in run_ids),
+        "items": tuple(JobItem(run, PurePosixPath("out", run), (PurePosixPath("out", run, "done"),)) for run in run_ids),
         "stall_limit_s": 60.0,
         **values,
     }

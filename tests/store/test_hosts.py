@@ -150,7 +150,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_
     with open_store(url) as store:
         assert store.run("rs_1").phase is Phase.SAMPLING
         assert store.run("rs_1").stop_requested_at is None
-        assert store.job("jb_1").job.container.needs_gpu
+        assert store.job("jb_1").job.container.gpu_count == 1
         assert store.wait_for_slot("jb_1") == 0
 
 

@@ -20,7 +20,14 @@ CosmosError
 ├── ModelError                  the model process failed
 │   ├── ProcessFailedError      it ended with an error of its own
 │   ├── ProcessKilledError      somebody outside killed it                          (retry helps)
-│   ├── OutOfMemoryError        the kernel killed it, because the memory was used up
+│   ├── OutOfMemoryError        the memory of the machine was used up; mostly the kernel killed it
+│   ├── GPUMemoryError          the memory of the GPU was used up
+│   ├── CheckpointMissingError  a model file is not there, or damaged
+│   ├── AccessRefusedError      Hugging Face refused a file: no token, or a licence not accepted
+│   ├── DownloadFailedError     a download broke off                                (retry helps)
+│   ├── GPUCommunicationError   its GPU processes lost or never found each other    (retry helps)
+│   ├── EnvironmentBrokenError  the driver, docker, a library or the image does not fit
+│   ├── SpecRefusedError        it refused what it was given
 │   ├── ProcessOverdueError     it ran longer than the host's time limit
 │   ├── ProcessStalledError     it printed nothing for longer than its family may   (retry helps)
 │   ├── SampleFailedError       it gave up on this sample and said why
@@ -138,7 +145,39 @@ class ProcessKilledError(ModelError):
 
 
 class OutOfMemoryError(ModelError):
-    """The kernel killed the process, because the memory that it may use was used up."""
+    """The memory that the process may use was used up; mostly the kernel killed it."""
+
+
+class GPUMemoryError(ModelError):
+    """The memory of the GPU was used up."""
+
+
+class CheckpointMissingError(ModelError):
+    """A file of the model is not there, or damaged."""
+
+
+class AccessRefusedError(ModelError):
+    """Hugging Face refused a file, because there is no token or a licence is not accepted."""
+
+
+class DownloadFailedError(ModelError):
+    """A download by the process broke off."""
+
+    retry_helps = True
+
+
+class GPUCommunicationError(ModelError):
+    """The processes of several GPUs lost or never found each other."""
+
+    retry_helps = True
+
+
+class EnvironmentBrokenError(ModelError):
+    """The driver, docker, a library or the image does not fit the program."""
+
+
+class SpecRefusedError(ModelError):
+    """The program refused what it was given."""
 
 
 class ProcessOverdueError(ModelError):

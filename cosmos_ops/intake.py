@@ -105,7 +105,7 @@ def check_request(operation: Operation[Params], params: Params, text: str, video
             problems.append(str(error))
     for role, path in used_videos(operation, params, videos).items():
         try:
-            infos[role] = probe(path)
+            infos[role] = probe(path, takes_pictures=operation.takes_pictures)
         except VideoUnreadableError as error:
             problems.append(str(error))
     if len(infos) == len(used_videos(operation, params, videos)):
@@ -125,7 +125,7 @@ def completed(operation: Operation[Params], params: Params, prompt: Prompt, vide
     infos: dict[str, VideoInfo] = {}
     for role, path in used_videos(operation, params, videos).items():
         with suppress(VideoUnreadableError):
-            infos[role] = probe(path)
+            infos[role] = probe(path, takes_pictures=operation.takes_pictures)
     full: Params = operation.complete(params, prompt, infos)
     return full
 
@@ -147,7 +147,7 @@ def sample_of(
     """
     used = used_videos(operation, run.params, videos)
     inputs = {role: _input_file(path) for role, path in used.items()}
-    infos = {role: probe(path) for role, path in used.items()}
+    infos = {role: probe(path, takes_pictures=operation.takes_pictures) for role, path in used.items()}
     steps = operation.prepare(run.params, infos)
     made = {role: _input_file(path) for role, path in prepare(steps, inputs, prepared).items()}
     replaced = {step.source for step in steps if step.kind == "piece"}

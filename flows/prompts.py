@@ -10,7 +10,7 @@ from cosmos_ops.media.cityscape import write_cityscape
 from cosmos_ops.runs import Prompt
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import Store
-from flows.requests import PromptRequest, StageSettings
+from flows.requests import NO_INPUT, PromptRequest, StageSettings
 from flows.stage import Request, request_key
 from flows.sweeps import ONE_VARIANT, Variant, varied
 
@@ -71,7 +71,7 @@ def find_inputs(request: PromptRequest) -> dict[str, Path]:
         InputError: A file is not there, or there is no role of that name.
     """
     named = {role: check_file(role, path) for role, path in request.inputs.items()}
-    if named and not request.input:
+    if request.input == NO_INPUT or (named and not request.input):
         return named
     return {**find_videos(input_of(request)), **named}
 

@@ -14,6 +14,7 @@ from cosmos_ops.errors import InputError
 from cosmos_ops.operations import FAMILIES, family_for
 from cosmos_ops.settings import Settings
 from flows.requests import (
+    NO_INPUT,
     STAGES,
     EnhanceSettings,
     Family,
@@ -151,7 +152,7 @@ def _prompt(prompt: Any, folder: Path, request: Mapping[str, Any], family: Any) 
     if not isinstance(prompt, Mapping):
         return prompt
     full = dict(prompt)
-    if isinstance(full.get("input"), str) and full["input"]:
+    if isinstance(full.get("input"), str) and full["input"] not in ("", NO_INPUT):
         full["input"] = str(folder / Path(full["input"]).expanduser())
     if isinstance(full.get("inputs"), Mapping):
         full["inputs"] = {role: str(folder / Path(str(path)).expanduser()) for role, path in full["inputs"].items()}

@@ -10,6 +10,7 @@ from cosmos_ops.params import Params
 Stage = Literal["enhance", "inference", "upscale"]
 STAGES: tuple[Stage, ...] = ("enhance", "inference", "upscale")
 
+NO_INPUT = "none"
 DEMO_TEXT = "A drive through a city at golden hour, long shadows, light mist between the towers"
 
 
@@ -73,7 +74,8 @@ class PromptRequest(BaseModel):
     input: str = Field(
         "",
         title="Input",
-        description="A video, or a folder with color.mp4 and control videos (edge, depth, seg, vis); empty: the built-in city.",
+        description="A video, or a folder with color.mp4 and control videos (edge, depth, seg, vis); `none` for no input; "
+        "empty: the built-in city.",
         json_schema_extra=_at(1),
     )
     inputs: dict[str, str] = Field(

@@ -12,18 +12,18 @@ from cosmos_ops.media.streams import average_fps, open_stream, time_base
 from cosmos_ops.videos import VideoInfo
 
 
-def probe(path: Path) -> VideoInfo:
-    """Read what a player would show.
+def probe(path: Path, *, takes_pictures: bool = False) -> VideoInfo:
+    """Read what a player would show; where pictures are taken, one is a video of one frame.
 
     Raises:
         VideoUnreadableError: The file is missing, a folder, empty, no video, only sound, or no frame of it decodes.
     """
-    with open_stream(path) as (container, stream):
+    with open_stream(path, takes_pictures=takes_pictures) as (container, stream):
         frame = _first_frame(container, stream, path)
         fps = average_fps(stream)
         has_audio = bool(container.streams.audio)
         turned = frame.rotation % 180 != 0
-    frame_count, duration_s = _length(path)
+    frame_count, duration_s = _length(path, takes_pictures)
     return VideoInfo(
         path=path,
         width_px=frame.height if turned else frame.width,
@@ -48,11 +48,11 @@ def _no_frame(path: Path) -> VideoUnreadableError:
     return VideoUnreadableError(f"{path} has a video stream, but no frame of it decodes; export the file again")
 
 
-def _length(path: Path) -> tuple[int, float]:
+def _length(path: Path, takes_pictures: bool) -> tuple[int, float]:
     """Count the packets and span their times; one packet holds one frame."""
     count, ends = 0, [0.0]
     first: int | None = None
-    with open_stream(path) as (container, stream):
+    with open_stream(path, takes_pictures=takes_pictures) as (container, stream):
         base = time_base(stream)
         for packet in container.demux(stream):
             if packet.size == 0 or packet.is_discard:

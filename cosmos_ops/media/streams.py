@@ -15,7 +15,7 @@ from cosmos_ops.errors import VideoUnreadableError
 
 
 @contextmanager
-def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_stream(path: Path, *, takes_pictures: bool = False) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and yield its container and its first video stream; cover pictures of audio files do not count.
 
     Raises:
@@ -28,7 +28,7 @@ def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except FFmpegError as error:
         raise VideoUnreadableError(f"{path} is no video file that can be read; convert it to mp4 (H.264)") from error
     with container:
-        yield container, _video_stream(container, path)
+        yield container, _video_stream(container, path, takes_pictures)
 
 
 def average_fps(stream: VideoStream) -> Fraction:
@@ -64,8 +64,9 @@ def _check_entry(path: Path) -> None:
         raise VideoUnreadableError(f"{path} is empty (0 bytes); copy or export the file again")
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    if container.format.name == "image2" or container.format.name.endswith("_pipe"):
+def _video_stream(container: InputContainer, path: Path, takes_pictures: bool) -> VideoStream:
+    is_picture = container.format.name == "image2" or container.format.name.endswith("_pipe")
+    if is_picture and not takes_pictures:
         raise VideoUnreadableError(f"{path} is a picture; a video is needed")
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:

@@ -67,5 +67,7 @@ class Operation(Generic[P]):
     """Params to the roles of the files that it may read."""
     complete: Callable[[Any, Prompt, Mapping[str, VideoInfo]], Any] = as_given
     """Params to those with all that follows from the prompt and its files filled in, before they are recorded."""
+    takes_pictures: bool = False
+    """Whether a picture may stand where a video may, as a video of one frame."""
     prepare: Callable[[Any, Mapping[str, VideoInfo]], tuple[Preparation, ...]] = nothing_to_prepare
     """Params and the input files by role to the files that are made from them first; each takes the place of its role."""

@@ -41,7 +41,11 @@ def test_a_workspace_of_any_name_works(name, machine, tmp_path):
         host.start("cosmos-jb_1", spec, folder=Path("jobs/jb_1"), labels=labels)
         lines = []
         ended = host.follow(
-            "cosmos-jb_1", on_line=lambda line: lines.append(line.text), is_cancelled=lambda: False, stall_limit_s=lambda: 30, grace_s=1
+            "cosmos-jb_1",
+            on_line=lambda line: lines.append(line.text),
+            is_cancelled=lambda: False,
+            stall_limit_s=lambda: 30,
+            grace_s=1,
         )
         found = host.find({"cosmos.job": "jb_1"})[0].labels
 

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel, Field
 
 from cosmos_ops.errors import ParamsError
+from cosmos_ops.operations import OPERATIONS
 from cosmos_ops.operations.inference_preview import InferencePreview
 from cosmos_ops.params import Params, PerProcess, PerRun, active_controls, parameters, process_arguments, spec_values
 from cosmos_ops.planning import control_signature
@@ -111,7 +112,9 @@ def test_the_set_of_controls_follows_the_weights():
 
 
 def test_a_form_of_all_families_takes_a_new_card_by_itself():
-    assert list(settings_model("inference").model_fields) == ["preview"]
+    families = [known.family for known in OPERATIONS if known.name == "inference"]
+    assert list(settings_model("inference").model_fields) == families
+    assert len(families) == 4
 
 
 def test_unknown_names_get_the_nearest_one_and_wrong_values_their_bounds():

@@ -1,0 +1,128 @@
+"""Video from a text and controls by Cosmos-Transfer1, 7B."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from cosmos_ops.job import ExpectedFile, Job, JobItem, JobPaths, Sample
+from cosmos_ops.operations.operation import Operation, Preparation
+from cosmos_ops.operations.transfer1_checks import control_problems, media_problems
+from cosmos_ops.operations.transfer1_controls import (
+    AV_CONTROLS,
+    MADE_THERE,
+    Transfer1Controls,
+    computed_there,
+    control_files,
+    control_preparations,
+    overrides,
+)
+from cosmos_ops.operations.transfer1_params import Transfer1Params, completed, process_problems, reference_of
+from cosmos_ops.operations.transfer1_process import (
+    CLIP_FRAMES,
+    FAMILY,
+    STALL_LIMIT_S,
+    STALL_S_PER_STEP,
+    Line,
+    Process,
+    Work,
+    build_job,
+    folder_of,
+    marker_of,
+    read_outputs,
+)
+from cosmos_ops.operations.transfer1_reader import reader
+from cosmos_ops.operations.transfer1_regions import RegionalPrompt
+from cosmos_ops.params import PerProcess, active_controls
+from cosmos_ops.runs import VIDEO, Phase, Prompt
+from cosmos_ops.videos import VideoInfo
+
+
+class InferenceTransfer1(Transfer1Params, Transfer1Controls):
+    """Parameters of inference with Cosmos-Transfer1."""
+
+    distilled: Annotated[bool, PerProcess("--use_distilled")] = Field(False)
+    """Whether the distilled model makes the video in one step; for the edge control alone, and with an input video."""
+    regional_prompts: Annotated[tuple[RegionalPrompt, ...], PerProcess()] = Field((), max_length=16)
+    """Texts for parts of the picture; for wide videos of 121 frames and more, the same for all videos of a batch."""
+
+
+def _check(params: InferenceTransfer1, videos: Mapping[str, VideoInfo]) -> list[str]:
+    return [
+        *process_problems(params),
+        *control_problems(params, videos, is_distilled=params.distilled, regions=params.regional_prompts),
+        *media_problems(params, videos, regions=params.regional_prompts),
+    ]
+
+
+def _complete(params: InferenceTransfer1, prompt: Prompt, videos: Mapping[str, VideoInfo]) -> InferenceTransfer1:
+    return completed(params, prompt, reference_of(videos, active_controls(params)), has_video=VIDEO in videos)
+
+
+def _prepare(params: InferenceTransfer1, videos: Mapping[str, VideoInfo]) -> tuple[Preparation, ...]:
+    return control_preparations(
+        active_controls(params), videos, blur_strength=params.blur_strength, canny_threshold=params.canny_threshold
+    )
+
+
+def _build_job(job_id: str, samples: Sequence[Sample[InferenceTransfer1]], paths: JobPaths) -> Job:
+    work = [_work(index, sample, paths) for index, sample in enumerate(samples)]
+    return build_job(job_id, "inference", _process(samples), work, paths)
+
+
+def _process(samples: Sequence[Sample[InferenceTransfer1]]) -> Process:
+    params = samples[0].run.params
+    controls = active_controls(params)
+    # A control that no line says anything about does not exist; what each line says of it replaces this.
+    base: dict[str, JsonValue] = {control: {"control_weight": 1.0} for control in controls}
+    if params.regional_prompts:
+        base["regional_prompts"] = [region.spec() for region in params.regional_prompts]
+    flags = ("--is_av_sample",) if set(controls) & set(AV_CONTROLS) else ()
+    quick = {Phase.SAMPLING.value: STALL_LIMIT_S + 2 * STALL_S_PER_STEP} if params.distilled else {}
+    return Process(params=params, base=base, modes=_modes(samples), flags=flags, stall_limits_s=quick)
+
+
+def _modes(samples: Sequence[Sample[InferenceTransfer1]]) -> tuple[str, ...]:
+    params = samples[0].run.params
+    controls = active_controls(params)
+    computed = {control for sample in samples for control in computed_there(controls, sample.inputs)}
+    has_mask = any("seg" in controls and sample.run.params.seg_weight_prompt for sample in samples)
+    has_mask = has_mask or any(region.mask_prompt for region in params.regional_prompts)
+    networks = ("distilled",) if params.distilled else controls
+    return ("always", *networks, *(f"auto-{control}" for control in MADE_THERE if control in computed), *["mask"] * has_mask)
+
+
+def _work(index: int, sample: Sample[InferenceTransfer1], paths: JobPaths) -> Work:
+    controls = active_controls(sample.run.params)
+    inputs = {role: file for role, file in sample.inputs.items() if role in (VIDEO, *controls)}
+    lengths = [sample.videos[role].frame_count for role in (VIDEO, *controls) if role in sample.videos]
+    folder = folder_of(index)
+    video = ExpectedFile(role=VIDEO, path=folder / "output.mp4", name="video.mp4")
+    item = JobItem(
+        run_id=sample.run.id,
+        folder=folder,
+        markers=(marker_of(index),),
+        outputs=(video, *control_files(computed_there(controls, inputs), folder)),
+        text=sample.prompt.text,
+    )
+    line = Line(
+        visual_input=inputs.get(VIDEO),
+        prompt=sample.prompt.text,
+        overrides=overrides(sample.run.params, inputs, paths),
+        frame_count=min(lengths, default=CLIP_FRAMES),
+    )
+    return Work(run_id=sample.run.id, lines=[line], item=item, files=list(inputs.values()))
+
+
+INFERENCE_TRANSFER1 = Operation(
+    name="inference",
+    family=FAMILY,
+    params=InferenceTransfer1,
+    check=_check,
+    needs_text=True,
+    build_job=_build_job,
+    reader=reader,
+    read_outputs=read_outputs,
+    complete=_complete,
+    prepare=_prepare,
+)

@@ -1,0 +1,422 @@
+"""Transfer1 inference: what its parameters become, what it refuses, and which runs may share a process."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from cosmos_ops.errors import ParamsError
+from cosmos_ops.operations.inference_transfer1 import INFERENCE_TRANSFER1, InferenceTransfer1
+from cosmos_ops.operations.operation import Preparation
+from cosmos_ops.params import active_controls
+from cosmos_ops.planning import control_signature
+from cosmos_ops.runs import Prompt
+from tests.builders import a_run
+
+from .transfer1_samples import PATHS, a_sample, a_video, file_of, flags, infos, lines_of, spec_of
+
+OPERATION = INFERENCE_TRANSFER1
+BOX = {"prompt": "a red car", "box": [0.1, 0.2, 0.5, 0.9]}
+MASK = {"prompt": "a red car", "mask_prompt": "car"}
+
+
+def params(**values):
+    return InferenceTransfer1.read(values)
+
+
+def job(*samples, **videos):
+    return OPERATION.build_job("jb_1", samples or [a_sample(OPERATION, params(), videos=infos("video"))], PATHS)
+
+
+def job_of(videos, **values):
+    return OPERATION.build_job("jb_1", [a_sample(OPERATION, params(**values), videos=videos)], PATHS)
+
+
+def check(videos, **values):
+    return OPERATION.check(params(**values), videos)
+
+
+# The base spec and the lines
+
+
+def test_a_run_alone_is_a_batch_of_one():
+    made = job()
+
+    assert spec_of(made) == {"edge": {"control_weight": 1.0}}
+    assert lines_of(made) == [
+        {
+            "visual_input": "/cosmos/inputs/videovideovideovideo.mp4",
+            "prompt": "a street",
+            "control_overrides": {"edge": {"input_control": "/cosmos/inputs/madeedge.mp4", "control_weight": 1.0}},
+        }
+    ]
+    assert flags(made.container.argv)["--batch_size"] == "1"
+
+
+def test_every_line_says_file_and_weight_of_every_control_so_that_nothing_leaks():
+    controls = ("vis", "edge", "depth", "seg")
+    one = a_sample(OPERATION, params(vis_weight=0.1, edge_weight=0.2, depth_weight=0.3, seg_weight=0.4), videos=infos("video"))
+    two = a_sample(
+        OPERATION,
+        params(vis_weight=0.4, edge_weight=0.3, depth_weight=0.2, seg_weight=0.1, seg_prompt="cars"),
+        videos=infos("video", *controls),
+        run_id="rs_2",
+    )
+    made = job(one, two)
+    first, second = (line["control_overrides"] for line in lines_of(made))
+
+    assert list(spec_of(made)) == list(first) == list(second) == list(controls)
+    assert [first[control]["control_weight"] for control in controls] == [0.1, 0.2, 0.3, 0.4]
+    assert [second[control]["control_weight"] for control in controls] == [0.4, 0.3, 0.2, 0.1]
+    assert first["depth"]["input_control"] is first["seg"]["input_control"] is None
+    assert second["depth"]["input_control"] == "/cosmos/inputs/depthdepthdepthdepth.mp4"
+    assert "input_control_prompt" not in first["seg"]
+    assert second["seg"]["input_control_prompt"] == "cars"
+
+
+def test_a_control_of_weight_0_is_in_no_line_and_in_no_signature():
+    made = job_of(infos("video", "depth"), edge_weight=0.5, depth_weight=0)
+
+    assert list(spec_of(made)) == list(lines_of(made)[0]["control_overrides"]) == ["edge"]
+    assert [file.host_path.name for file in made.inputs] == ["videovideovideovideo.mp4", "madeedge.mp4"]
+
+
+def test_weights_are_written_as_numbers_with_a_point_because_a_whole_number_is_no_weight_of_a_mask():
+    line = file_of(job_of(infos("video"), seg_weight=1, seg_weight_prompt="cars"), "batch.jsonl")
+    assert '"control_weight": 1.0' in line
+    assert '"control_weight_prompt": "cars"' in line
+
+
+def test_the_spec_holds_no_argument_of_the_process():
+    made = job_of(infos("video"), edge_weight=1, seed=5, num_steps=3, guidance=2, fps=30, negative_prompt="rain")
+    assert set(spec_of(made)) == {"edge"}
+
+
+def test_regions_are_in_the_spec_the_only_place_where_the_program_takes_them():
+    made = job_of(infos("video", frame_count=121), regional_prompts=[BOX, MASK])
+
+    assert spec_of(made)["regional_prompts"] == [
+        {"prompt": "a red car", "region_definitions_path": [0.1, 0.2, 0.5, 0.9]},
+        {"prompt": "a red car", "mask_prompt": "car"},
+    ]
+
+
+def test_a_run_without_an_input_video_has_an_empty_one_in_its_line_and_a_file_that_is_there_as_the_dummy():
+    made = job_of(infos("depth"), depth_weight=1)
+
+    assert lines_of(made)[0]["visual_input"] == ""
+    assert flags(made.container.argv)["--input_video_path"] == "/cosmos/inputs/depthdepthdepthdepth.mp4"
+
+
+def test_prompts_with_line_breaks_and_quotes_stay_one_line_each():
+    texts = ['a "street"\nat night', "ein Straßenzug — 街"]
+    samples = [a_sample(OPERATION, params(), videos=infos("video"), run_id=f"rs_{n}", text=text) for n, text in enumerate(texts)]
+    assert [line["prompt"] for line in lines_of(job(*samples))] == texts
+
+
+# The command line
+
+
+def test_the_command_line():
+    container = job_of(infos("video"), edge_weight=1, seed=7, num_steps=20, guidance=4.5, sigma_max=60, fps=30).container
+
+    assert container.argv[:6] == (
+        *("torchrun", "--nproc_per_node=1", "--nnodes=1", "--node_rank=0"),
+        *(container.argv[4], "cosmos_transfer1/diffusion/inference/transfer.py"),
+    )
+    assert flags(container.argv) == {
+        "--checkpoint_dir": "/cosmos/models/transfer1",
+        "--controlnet_specs": "/cosmos/job/spec.json",
+        "--batch_input_path": "/cosmos/job/batch.jsonl",
+        "--batch_size": "1",
+        "--video_save_folder": "/cosmos/job/out",
+        "--input_video_path": "/cosmos/inputs/videovideovideovideo.mp4",
+        "--num_steps": "20",
+        "--guidance": "4.5",
+        "--sigma_max": "60.0",
+        "--seed": "7",
+        "--fps": "30",
+        "--num_gpus": "1",
+        "--offload_text_encoder_model": True,
+        "--offload_guardrail_models": True,
+    }
+    assert (container.workdir, container.family, container.image) == ("/workspace", "transfer1", "cosmos-transfer1")
+    assert container.env["HF_HOME"] == "/cosmos/models/hf"
+
+
+def test_all_gpus_are_told_to_torchrun_to_the_program_and_to_the_host():
+    container = job_of(infos("video"), num_gpus=4).container
+
+    assert "--nproc_per_node=4" in container.argv
+    assert flags(container.argv)["--num_gpus"] == "4"
+    assert container.gpu_count == 4
+
+
+def test_two_jobs_have_two_ports_in_the_range_that_is_theirs():
+    ports = set()
+    for number in range(50):
+        argv = job(a_sample(OPERATION, params(), videos=infos("video"), run_id=f"rs_{number}")).container.argv
+        ports.add(int(argv[4].removeprefix("--master_port=")))
+
+    assert len(ports) > 45
+    assert all(20_000 <= port < 29_500 for port in ports)
+
+
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [("", None), ("rain", "rain"), ("--seed 5", " --seed 5"), ("-rain", " -rain"), (" rain\x00 ", "rain")],
+)
+def test_a_negative_prompt_is_one_value_whatever_it_begins_with(given, flag):
+    assert flags(job_of(infos("video"), negative_prompt=given).container.argv).get("--negative_prompt") == flag
+
+
+def test_switches_stand_alone_where_they_are_on():
+    off = job_of(infos("video"), offload_text_encoder_model=False, offload_guardrail_models=False).container.argv
+    on = job_of(infos("video"), offload_diffusion_transformer=True, distilled=True).container.argv
+
+    assert not [argument for argument in off if "offload" in argument]
+    assert flags(on)["--offload_diffusion_transformer"] is flags(on)["--use_distilled"] is True
+
+
+@pytest.mark.parametrize(("controls", "is_driving"), [(("hdmap",), True), (("hdmap", "lidar"), True), (("edge",), False)])
+def test_the_driving_controls_have_their_own_base_model(controls, is_driving):
+    made = job_of(infos("video", *controls), **{f"{control}_weight": 1 for control in controls})
+
+    assert ("--is_av_sample" in made.container.argv) is is_driving
+    assert list(spec_of(made)) == list(controls)
+
+
+@pytest.mark.parametrize(
+    ("values", "modes"),
+    [
+        ({"edge_weight": 1}, ("always", "edge")),
+        ({"vis_weight": 1, "seg_weight": 1}, ("always", "vis", "seg", "auto-seg")),
+        ({"depth_weight": 1, "keypoint_weight": 1}, ("always", "depth", "keypoint", "auto-depth", "auto-keypoint")),
+        ({"distilled": True}, ("always", "distilled")),
+        ({"seg_weight": 1, "seg_weight_prompt": "cars"}, ("always", "seg", "auto-seg", "mask")),
+        ({"regional_prompts": [MASK]}, ("always", "edge", "mask")),
+        ({"regional_prompts": [BOX]}, ("always", "edge")),
+    ],
+)
+def test_modes_name_the_model_files_that_the_process_reads(values, modes):
+    assert job_of(infos("video"), **values).container.modes == modes
+
+
+def test_a_control_that_is_given_as_a_file_needs_no_model_to_compute_it():
+    assert job_of(infos("video", "depth"), depth_weight=1).container.modes == ("always", "depth")
+
+
+# Items and limits
+
+
+def test_an_item_has_its_marker_with_its_prompt_its_video_and_the_controls_that_are_computed():
+    (item,) = job_of(infos("video", "seg"), depth_weight=1, seg_weight=1, edge_weight=1).items
+
+    assert [str(marker) for marker in item.markers] == ["out/video_0/prompt.txt"]
+    assert item.text == "a street"
+    assert [(file.role, str(file.path), file.name, file.is_optional) for file in item.outputs] == [
+        ("video", "out/video_0/output.mp4", "video.mp4", False),
+        ("control_depth", "out/video_0/depth_input_control_0.mp4", "control_depth.mp4", True),
+    ]
+
+
+@pytest.mark.parametrize(("frame_count", "clips"), [(2, 1), (121, 1), (122, 2), (241, 2), (242, 3), (5000, 42)])
+def test_clips_of_121_frames_overlap_by_one(frame_count, clips):
+    made = job_of(infos("video", frame_count=frame_count))
+    assert json.loads(file_of(made, "plan.json")) == [{"run": "rs_1", "clips": clips}]
+
+
+def test_silence_may_last_as_long_as_a_slow_gpu_takes():
+    slow, quick = job_of(infos("video"), num_steps=100), job_of(infos("video"), distilled=True)
+
+    assert slow.stall_limits_s["sampling"] > 100 * 200
+    assert quick.stall_limits_s["sampling"] < job_of(infos("video")).stall_limits_s["sampling"]
+    assert slow.stall_limits_s["loading"] >= 3600
+
+
+# What follows from the inputs
+
+
+@pytest.mark.parametrize(
+    ("videos", "fps", "sigma_max"),
+    [
+        (infos("video", fps=30), 30, 70.0),
+        ({"video": a_video(fps=24), "edge": a_video("edge", fps=30)}, 24, 70.0),
+        (infos("edge", fps=30), 30, 80.0),
+        ({"video": a_video(fps=1)}, 1, 70.0),
+        ({"video": a_video(fps=1000)}, 240, 70.0),
+        ({}, 0, 70.0),
+    ],
+)
+def test_rate_and_noise_follow_the_files(videos, fps, sigma_max):
+    full = OPERATION.complete(params(), Prompt("a street"), videos)
+
+    assert (full.fps, full.sigma_max) == (fps, sigma_max)
+    assert InferenceTransfer1.read(full.model_dump(mode="json")) == full
+
+
+def test_a_fractional_rate_is_rounded():
+    film = replace(a_video(), fps=Fraction(24000, 1001))
+    assert OPERATION.complete(params(), Prompt("x"), {"video": film}).fps == 24
+
+
+@pytest.mark.parametrize(("own", "of_prompt", "taken"), [("rain", "snow", "rain"), ("", " snow ", "snow"), ("", "", "")])
+def test_the_negative_prompt_follows_the_prompt_unless_it_is_given(own, of_prompt, taken):
+    assert OPERATION.complete(params(negative_prompt=own), Prompt("x", of_prompt), {}).negative_prompt == taken
+
+
+def test_edges_and_blur_are_made_here_because_the_programs_own_are_random():
+    given = params(vis_weight=1, edge_weight=1, depth_weight=1, blur_strength="high", canny_threshold="low")
+
+    assert OPERATION.prepare(given, infos("video")) == (
+        Preparation("vis", "video", "blur", "high"),
+        Preparation("edge", "video", "edge", "low"),
+    )
+    assert OPERATION.prepare(given, infos("video", "vis", "edge", "depth")) == ()
+    assert OPERATION.prepare(given, infos("depth")) == ()
+
+
+def test_files_that_are_no_mp4_become_one():
+    videos = {"video": a_video(suffix=".mov"), "depth": a_video("depth", suffix=".MP4"), "seg": a_video("seg", suffix=".webm")}
+    assert OPERATION.prepare(params(depth_weight=1, seg_weight=1), videos) == (
+        Preparation("video", "video", "mp4"),
+        Preparation("seg", "seg", "mp4"),
+    )
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("values", "videos", "begins"),
+    [
+        ({"edge_weight": 0}, infos("video"), "edge_weight: all control weights are 0"),
+        ({"hdmap_weight": 1, "edge_weight": 1}, infos("video", "hdmap"), "hdmap_weight: hdmap belongs to the driving model"),
+        ({"lidar_weight": 1}, infos("video"), "lidar_weight: there is no lidar video"),
+        ({"depth_weight": 1}, {}, "depth_weight: there is no depth video, and no input video"),
+        ({"distilled": True, "vis_weight": 1}, infos("video"), "distilled: the distilled model knows the edge control alone"),
+        ({"distilled": True}, infos("edge"), "distilled: the distilled model needs an input video"),
+        (
+            {"distilled": True, "regional_prompts": [BOX]},
+            infos("video", frame_count=121),
+            "regional_prompts: the distilled model ignores them",
+        ),
+        ({"num_gpus": 3}, infos("video"), "num_gpus: 3 GPUs cannot share a clip evenly"),
+        ({"negative_prompt": "x" * 10_001}, infos("video"), "negative_prompt: it has 10,001 characters"),
+        ({}, infos("video", frame_count=1), "/videos/video.mp4: it has 1 frame"),
+        ({}, infos("video", frame_count=5001), "/videos/video.mp4: it has 5001 frames, and the model reads the first 5000"),
+        (
+            {"depth_weight": 1},
+            {"video": a_video(), "depth": a_video("depth", frame_count=9)},
+            "/videos/depth.mp4: it has 9 frames, and /videos/video.mp4 has 10",
+        ),
+        (
+            {"depth_weight": 1},
+            {"video": a_video(), "depth": a_video("depth", width=704, height=1280)},
+            "/videos/depth.mp4: it is 704x1280, and /videos/video.mp4 is 1280x704",
+        ),
+        (
+            {"seg_weight": 1, "seg_weight_prompt": "cars"},
+            infos("video", frame_count=241),
+            "seg_weight_prompt: the model fails with it on videos of exactly 241 frames",
+        ),
+        (
+            {"seg_weight": 1, "seg_weight_prompt": "cars"},
+            infos("seg"),
+            "seg_weight_prompt: its objects are looked for in the input",
+        ),
+        ({"regional_prompts": [BOX]}, infos("video", frame_count=120), "regional_prompts: they need videos of 121 frames"),
+        (
+            {"regional_prompts": [BOX]},
+            infos("video", frame_count=121, width=960, height=960),
+            "regional_prompts: they need a wide video",
+        ),
+        ({"regional_prompts": [MASK]}, infos("edge", frame_count=121), "regional_prompts.0.mask_prompt: its objects are looked"),
+        (
+            {"regional_prompts": [BOX, MASK]},
+            infos("video", frame_count=121, width=1920, height=1080),
+            "regional_prompts.1.mask_prompt: the mask has the size of the input video, which must be 1280x704",
+        ),
+    ],
+)
+def test_what_the_model_would_refuse_or_do_wrong_is_refused_first(values, videos, begins):
+    (problem,) = check(videos, **values)
+    assert problem.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("values", "videos"),
+    [
+        ({}, infos("video")),
+        ({}, infos("edge")),
+        ({"hdmap_weight": 0.5, "lidar_weight": 0.5}, infos("hdmap", "lidar")),
+        ({"vis_weight": 1, "edge_weight": 1, "depth_weight": 1, "seg_weight": 1, "keypoint_weight": 1}, infos("video")),
+        ({"seg_weight": 1, "seg_weight_prompt": "cars"}, infos("video", frame_count=121)),
+        ({"seg_weight": 1}, infos("video", frame_count=241)),
+        ({"regional_prompts": [BOX, MASK]}, infos("video", frame_count=121)),
+        ({"depth_weight": 1}, {"video": a_video(), "depth": a_video("depth", width=640, height=360)}),
+    ],
+)
+def test_what_the_model_can_do_is_not_refused(values, videos):
+    assert check(videos, **values) == []
+
+
+def test_all_problems_are_told_at_once():
+    problems = check(infos("video", frame_count=1), hdmap_weight=1, edge_weight=1, num_gpus=5)
+    assert [problem.partition(":")[0] for problem in problems] == [
+        *("num_gpus", "hdmap_weight", "hdmap_weight", "/videos/video.mp4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"edge_weight": "/tmp/weights.pt"}, "edge_weight"),
+        ({"edge_weight": float("nan")}, "edge_weight"),
+        ({"edge_weight": -0.1}, "edge_weight"),
+        ({"blur_strength": "bad"}, "blur_strength"),
+        ({"regional_prompts": [{"prompt": "x"}]}, "regional_prompts.0: give a region either a box or a mask_prompt"),
+        ({"regional_prompts": [{**BOX, "mask_prompt": "car"}]}, "regional_prompts.0: give a region either"),
+        ({"regional_prompts": [{"prompt": "x", "box": [0.5, 0, 0.5, 1]}]}, "regional_prompts.0: the box is empty"),
+        ({"regional_prompts": [{"prompt": "x", "box": [0, 0, 1, 2]}]}, "regional_prompts.0.box.3"),
+        ({"regional_prompts": [{"prompt": "x", "region_definitions_path": "mask.mp4"}]}, "regional_prompts.0"),
+    ],
+)
+def test_values_out_of_their_bounds_are_refused_by_name(values, message):
+    with pytest.raises(ParamsError, match=message):
+        params(**values)
+
+
+# What may share a process
+
+
+@pytest.mark.parametrize(
+    ("values", "shares"),
+    [
+        ({"edge_weight": 0.3}, True),
+        ({"edge_weight": 1, "canny_threshold": "high"}, True),
+        ({"edge_weight": 1, "vis_weight": 0}, True),
+        ({"edge_weight": 1, "vis_weight": 0.1}, False),
+        ({"vis_weight": 1}, False),
+        *[
+            ({"edge_weight": 1, **value}, False)
+            for value in (
+                *({"seed": 2}, {"num_steps": 30}, {"guidance": 6}, {"sigma_max": 60}, {"fps": 30}, {"negative_prompt": "x"}),
+                *({"num_gpus": 2}, {"distilled": True}, {"offload_diffusion_transformer": True}, {"regional_prompts": [BOX]}),
+            )
+        ],
+    ],
+)
+def test_runs_share_a_process_if_all_that_it_takes_once_is_equal(values, shares):
+    first, second = (control_signature(a_run(given)) for given in (params(), params(**values)))
+    assert (first == second) is shares
+
+
+def test_controls_come_in_one_order_however_they_are_named():
+    assert active_controls(params(seg_weight=1, vis_weight=1, edge_weight=1)) == ("vis", "edge", "seg")
+
+
+def test_stored_parameters_come_back():
+    given = params(edge_weight=0.5, regional_prompts=[BOX, MASK], seed=3)
+    assert InferenceTransfer1.read(json.loads(given.model_dump_json())) == given

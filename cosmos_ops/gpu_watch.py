@@ -12,12 +12,14 @@ from cosmos_ops.errors import CosmosError
 from cosmos_ops.gpu_samples import GPUSample, read_gpu_samples
 
 EVERY_S = 5.0
+AT_FIRST_S = 0.5
+"""Until there is an answer: a job may wait for its slot."""
 END_LIMIT_S = 10.0
 
 
 @contextmanager
 def watching(ask: Callable[[], str], file: Path) -> Iterator[None]:
-    """Ask for the figures every `EVERY_S` while we are inside; a host that does not answer is asked again later.
+    """Ask for the figures every `EVERY_S` while we are inside, from the first answer on; a host that does not answer is asked again later.
 
     Args:
         ask: Gives what `GPU_SAMPLE_COMMAND` prints; nothing if there is no GPU.
@@ -43,13 +45,15 @@ def read_watched(file: Path) -> list[GPUSample]:
 
 
 def _watch(ask: Callable[[], str], file: Path, over: threading.Event) -> None:
+    pause_s = AT_FIRST_S
     while True:
         try:
             answer = ask()
             if answer.strip():
+                pause_s = EVERY_S
                 with file.open("a", encoding="utf-8") as target:
                     target.writelines(f"{time.time():.2f},{line}\n" for line in answer.splitlines())
         except (CosmosError, OSError) as error:
             logger.debug("The GPUs could not be looked at: {}", error)
-        if over.wait(EVERY_S):
+        if over.wait(pause_s):
             return

@@ -13,6 +13,7 @@ from cosmos_ops.operations import find_operation, read_params
 from cosmos_ops.results import ResultsFolder
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import RunFilter, Store
+from deployments.checkpoints import checkpoints
 from deployments.environment import use_own_prefect
 from deployments.hosts import host
 from deployments.options import given_params, params_options
@@ -153,6 +154,7 @@ def reconcile(waits: bool) -> None:
 
 
 cli.add_command(host)
+cli.add_command(checkpoints)
 cli.add_command(render_command)
 cli.add_command(submit_command)
 

@@ -98,6 +98,7 @@ class Host(Protocol):
 
         Raises:
             HostUnhealthyError: It cannot; the message says what to do.
+            CheckpointMissingError: Model files are missing or damaged; the message has the command that mends it.
             DiskFullError: There is no room for its inputs.
         """
 

@@ -118,12 +118,17 @@ class SSHHost:
     # Containers
 
     def check(self, container: ContainerSpec, inputs: Sequence[InputFile]) -> None:
-        """Docker, image and room for the inputs."""
+        """Docker, image, a slot that is large enough, model files, and room for the inputs."""
         self._check_image(container.image)
         if not large_enough(self.spec.slots, container.gpu_count):
             raise HostUnhealthyError(
                 f"host {self.name} has no slot of {container.gpu_count} GPUs; give it one (`cosmos host add`), or use fewer GPUs"
             )
+        if container.family:
+            # Looking needs a host itself.
+            from cosmos_ops.remote.checkpoint_store import require
+
+            require(self, container.family, container.modes)
         free = self.transfers.free_bytes(self.workspace)
         needed = sum(file.size_bytes for file in inputs) + DISK_FREE_MIN_BYTES
         if free < needed and not all(self.exists(file.host_path) for file in inputs):
@@ -263,7 +268,7 @@ class SSHHost:
             inputs_folder=self.workspace / INPUTS,
             models_folder=self.workspace / MODELS,
             slot=slot,
-            user=self._container_user(api),
+            user=self.container_user(api),
             labels={FOLDER_LABEL: str(folder), **labels},
             mounts=self.spec.mounts,
             env={**self.spec.environment, **self.spec.secrets},
@@ -294,7 +299,7 @@ class SSHHost:
             return Busy("it was removed while it was started")
         return None
 
-    def _container_user(self, api: docker.APIClient) -> str:
+    def container_user(self, api: docker.APIClient) -> str:
         """Who the process is: the user who logs in, so that its outputs are his; in rootless docker that is its root."""
         if not self._user:
             options = api.info().get("SecurityOptions") or []

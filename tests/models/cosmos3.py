@@ -41,9 +41,7 @@ def _run(paths: list[Path], setup: SimpleNamespace, overrides: dict[str, Any]) -
     folder = Path(setup.output_dir).expanduser().absolute()
     model, layout = find_model(setup.checkpoint_path), lay_out(setup)
     log = Log(folder, job="")
-    log.say(
-        "INFO", "cosmos_framework/inference/common/init.py:127:init_output_dir", f"Console log saved to {folder / CONSOLE_LOG}"
-    )
+    log.say("INFO", f"{INIT}:127:init_output_dir", f"Console log saved to {folder / CONSOLE_LOG}")
     given = read_samples(paths, overrides)
     log.say("INFO", f"{SCRIPT}:46:inference", f"Loaded {len(given)} samples")
     for sample in given:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .cosmos3_arguments import HINTS, check_sample
-from .problems import InvalidError
+from .problems import ValidationError
 
 
 def read_samples(paths: list[Path], overrides: dict[str, Any]) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ def _read_file(path: Path, overrides: dict[str, Any]) -> list[dict[str, Any]]:
         data = {**given, **overrides} if isinstance(given, dict) else given
         try:
             samples.append(check_sample(data))
-        except InvalidError as error:
+        except ValidationError as error:
             raise ValueError(
                 f"Error validating parameters from '{path}' at sample {place}\nParameters: {data}\n{error}"
             ) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from .problems import InvalidError, Problem
+from .problems import Problem, ValidationError
 
 REPOSITORIES = (
     *("Cosmos3-Edge", "Cosmos3-Nano", "Cosmos3-Super", "Cosmos3-Super-Image2Video", "Cosmos3-Super-Text2Image"),
@@ -68,7 +68,7 @@ def lay_out(setup: SimpleNamespace) -> Layout:
     for names, size in (("dp_shard_size * dp_replicate_size", shard * replicate), ("cp_size * cfgp_size", cp * cfgp)):
         if size > world or world % size:
             text = f"Value error, {names} ({size}) must divide the world size ({world})"
-            raise InvalidError("OmniSetupArgs", [Problem((), "value_error", text, vars(setup))])
+            raise ValidationError("OmniSetupArgs", [Problem((), "value_error", text, vars(setup))])
     if setup.num_iterations > 1 and not setup.benchmark:
         raise ValueError("'num_iterations' > 1 requires 'benchmark'")
     if setup.use_separate_pipeline_vision_decode_gpu:

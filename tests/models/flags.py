@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from .problems import InvalidError
+from .problems import ValidationError
 from .program import rank
 from .schema import REQUIRED, Field, Kind, record, validated
 
@@ -124,7 +124,7 @@ def _checked(program: str, group: Group, given: dict[str, Any]) -> dict[str, Any
             box(program, "Required options", f"Missing from {program}:\n    {shown}\n        (required)")
     try:
         return validated(group.title, record(group.title, group.fields), given)
-    except InvalidError as error:
+    except ValidationError as error:
         box(program, "Value error", f"Error parsing {group.name}: {error}")
 
 

@@ -21,20 +21,19 @@ class Problem(NamedTuple):
         lines = [".".join(map(str, self.place))] if self.place else []
         lines.append(f"  {self.text} [type={self.kind}, input_value={shown}, input_type={type(self.value).__name__}]")
         # Pydantic has no page for what its Python part finds.
-        return "\n".join(
-            lines if self.kind.startswith("path_") else [*lines, f"    For further information visit {URL}/{self.kind}"]
-        )
+        if not self.kind.startswith("path_"):
+            lines.append(f"    For further information visit {URL}/{self.kind}")
+        return "\n".join(lines)
 
 
-class InvalidError(ValueError):
+class ValidationError(ValueError):
     """The report of pydantic on an object; named in tracebacks as pydantic names it."""
+
+    __module__ = "pydantic_core._pydantic_core"
 
     def __init__(self, title: str, problems: list[Problem]) -> None:
         count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} for {title}"
         super().__init__("\n".join([count, *map(str, problems)]))
-
-
-InvalidError.__module__, InvalidError.__qualname__ = "pydantic_core._pydantic_core", "ValidationError"
 
 
 class Refusal(Exception):

@@ -1,6 +1,7 @@
 """What the simulated Transfer2.5 and Cosmos 3 leave: their two log files, and images beside videos."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ class Log:
         line = log_line(level, path, int(number), func, shown, job=self._job)
         is_shown = for_console or os.environ.get("COSMOS_VERBOSE") == "1"
         if is_shown:
-            print(line, flush=True)
+            # In one piece, so that lines of several ranks do not mix.
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
         for file in self._files if is_shown else self._files[1:]:
             with file.open("a") as opened:
                 opened.write(f"{line}\n")

@@ -1,9 +1,12 @@
 """Simulated servers that hold simulated models, and batches of prompts with faults in them."""
 
+import json
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+from cosmos_ops.checkpoints import MODES, checkpoints_for
+from cosmos_ops.remote.fetcher.places import LISTINGS, file_path
 from flows.inference import inference
 from flows.requests import InferenceSettings, PromptRequest
 from tests.builders import recorded
@@ -13,6 +16,12 @@ from tests.hosts.machine import GPUMachine
 from .image import MODEL_IMAGES, give_models
 
 FAMILIES = ("transfer1", "transfer25", "cosmos3")
+LOOKED_FOR = {
+    "nvidia/Cosmos-Guardrail1": ("video_content_safety_filter/safety_filter.pt",),
+    "meta-llama/Llama-Guard-3-8B": ("model-00001-of-00004.safetensors",),
+    "nvidia/Cosmos-UpsamplePrompt1-12B-Transfer": ("consolidated.safetensors",),
+}
+"""What the simulated models look for in repositories that come as a whole."""
 QUICK = {
     "transfer1": {"edge_weight": 1, "num_steps": 2},
     "transfer25": {"edge_weight": 1, "num_steps": 2},
@@ -25,8 +34,24 @@ QUICK = {
 def make_ready(machine: GPUMachine, name: str, *families: str, **values) -> None:
     """Build the images of families, and let Prefect know the server with just them."""
     give_models(machine, *families)
+    fill_models(machine, *families)
     images = {family: MODEL_IMAGES[family] for family in families}
     save_block(machine, name, images=images, slots=[[0, 1, 2, 3]], environment={"SIM_SCALE": "16"}, **values)
+
+
+def fill_models(machine: GPUMachine, *families: str) -> None:
+    """Put a small file in the place of every checkpoint, and what a download remembers of repositories that come whole."""
+    models = machine.workspace / "cosmos" / "models"
+    listings = {}
+    for checkpoint in {one for family in families for one in checkpoints_for(family, MODES[family])}:
+        commit = checkpoint.revision if checkpoint.is_pinned else "0" * 40
+        for found in LOOKED_FOR.get(checkpoint.repository, ("weights",)):
+            name = checkpoint.file.replace("*", found)
+            path = models / file_path(str(checkpoint.folder), checkpoint.layout, commit, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("weights")
+            listings.setdefault(checkpoint.source, {"commit": commit, "files": {}})["files"][name] = {}
+    (models / LISTINGS).write_text(json.dumps(listings))
 
 
 def settings(family: str, **values) -> InferenceSettings:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .problems import InvalidError, Problem, Refusal, refuse
+from .problems import Problem, Refusal, ValidationError, refuse
 
 REQUIRED = object()
 TRUE_WORDS = ("1", "on", "t", "true", "y", "yes")
@@ -241,9 +241,9 @@ def validated(title: str, kind: Kind, value: Any) -> Any:
     """The value as its kind makes it.
 
     Raises:
-        InvalidError: It is none of that kind.
+        ValidationError: It is none of that kind.
     """
     try:
         return kind.check(value)
     except Refusal as refusal:
-        raise InvalidError(title, list(refusal.problems)) from None
+        raise ValidationError(title, list(refusal.problems)) from None

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from wsgiref.simple_server import make_server
 
 import pytest
 
@@ -21,49 +21,42 @@ def place(tmp_path, programs):
     return Place(tmp_path, programs)
 
 
-class Endpoint(ThreadingHTTPServer):
+class Endpoint:
     """A chat endpoint that rewrites a prompt, and then answers with it in a JSON object."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
         self.requests = []
         self.failures = 0
-        self.url = f"http://127.0.0.1:{self.server_port}/v1/"
 
+    def answer(self, environ, start_response):
+        if environ["REQUEST_METHOD"] == "GET":
+            status, content = "200 OK", {"data": [{"id": "first"}]}
+        else:
+            payload = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            self.requests.append((environ["PATH_INFO"], environ.get("HTTP_AUTHORIZATION"), payload))
+            status, content = self.chat(payload["messages"][0]["content"])
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps(content).encode()]
 
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.answer(200, {"data": [{"id": "first"}]})
-
-    def do_POST(self):
-        payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append((self.path, self.headers["Authorization"], payload))
-        content = payload["messages"][0]["content"]
+    def chat(self, content):
         text = content if isinstance(content, str) else content[0]["text"]
         asked = text.rpartition("\n")[2]
-        if "fail" in asked or self.server.failures:
-            self.server.failures = max(0, self.server.failures - 1)
-            self.answer(503, {"error": "busy"})
-            return
+        if "fail" in asked or self.failures:
+            self.failures = max(0, self.failures - 1)
+            return "503 Busy", {"error": "busy"}
         is_second = asked.startswith("Rewritten: ")
         said = f"Here it is:\n{json.dumps({'temporal_caption': asked, 'fps': 99})}" if is_second else f"Rewritten: {asked}"
-        self.answer(200, {"choices": [{"message": {"content": said}}]})
-
-    def answer(self, status, content):
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(content).encode())
-
-    def log_message(self, *args):
-        pass
+        return "200 OK", {"choices": [{"message": {"content": said}}]}
 
 
 @pytest.fixture
 def endpoint():
-    with Endpoint() as server:
+    made = Endpoint()
+    with make_server("127.0.0.1", 0, made.answer) as server:
+        made.url = f"http://127.0.0.1:{server.server_port}/v1/"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server
+        yield made
         server.shutdown()
         thread.join()
 

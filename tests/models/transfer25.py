@@ -16,13 +16,6 @@ PRESETS = "cosmos_transfer2/_src/imaginaire/auxiliary/guardrail/common/presets.p
 BENCHMARKED = 4
 
 
-class GuardrailError(Exception):
-    """A block without `--keep-going`; named in tracebacks as upstream's."""
-
-
-GuardrailError.__module__, GuardrailError.__qualname__ = "builtins", "Exception"
-
-
 def main(argv: list[str] | None = None) -> int:
     """Check all samples, load one model, and generate one after another; a blocked one is skipped in silence."""
     paths, setup, overrides = parse_arguments(argv)
@@ -112,7 +105,7 @@ class Inference:
         self._log.say("CRITICAL", f"{PRESETS}:52:run_text_guardrail", blocked, for_console=False)
         self._say(line, "_generate_sample", text, level="CRITICAL")
         if not self._setup.keep_going:
-            raise GuardrailError(text)
+            raise Exception(text)
         return False
 
     def _keep_in_step(self) -> None:
@@ -145,7 +138,7 @@ class Inference:
             blocked = "GUARDRAIL BLOCKED: Video content safety filter: unsafe frame detected"
             self._log.say("CRITICAL", f"{PRESETS}:68:run_video_guardrail", blocked, for_console=False)
             if not self._setup.keep_going:
-                raise GuardrailError("Guardrail blocked video2world generation.")
+                raise Exception("Guardrail blocked video2world generation.")
             return False
         self._say(329, "_generate_sample", "Passed guardrail on generated video", level="SUCCESS")
         return True

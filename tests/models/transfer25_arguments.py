@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from .flags import Group, parse
-from .problems import InvalidError
+from .problems import ValidationError
 from .program import rank
 from .schema import (
     FILE,
@@ -137,7 +137,7 @@ def _read_file(path: Path, overrides: dict[str, Any]) -> list[SimpleNamespace]:
     for line, given in enumerate(objects):
         try:
             samples.append(_sample(given | overrides))
-        except InvalidError as error:
+        except ValidationError as error:
             refuse(f"Error validating parameters from '{path}' at line {line}\n{error}")
     os.chdir(folder)
     return samples

@@ -40,6 +40,9 @@ BLURS = {
     "very_high": Blur(17, 25, 300, 75),
 }
 
+MODEL_PIXELS = 1280 * 704
+"""About what all sizes of transfer1 have."""
+
 # Lines are thin and hard: less loss than usual keeps them white.
 _EDGE_CRF = 10
 _BLUR_CRF = 14
@@ -72,13 +75,34 @@ def write_blur(source: Path, target: Path, *, strength: str) -> None:
 
 
 def edges(picture: Picture, lower: int, upper: int) -> Picture:
-    """Canny edges of the colours: at every pixel the channel with the steepest slope counts."""
-    lines = np.asarray(cv2.Canny(picture, lower, upper), np.uint8)
-    return np.repeat(lines[:, :, None], 3, axis=2)
+    """Canny edges of the colours: at every pixel the channel with the steepest slope counts.
+
+    Of a picture that is larger than the model's they are drawn in its size and enlarged: thin lines would fade when the
+    model shrinks them.
+    """
+    height_px, width_px = picture.shape[:2]
+    lines = cv2.Canny(_as_the_model_sees(picture), lower, upper)
+    full = np.asarray(cv2.resize(lines, (width_px, height_px), interpolation=cv2.INTER_NEAREST), np.uint8)
+    return np.repeat(full[:, :, None], 3, axis=2)
 
 
 def blurred(picture: Picture, blur: Blur) -> Picture:
-    """The colours without the detail."""
+    """The colours without the detail, as much as the model's own in its size."""
+    full_height_px, full_width_px = picture.shape[:2]
+    small = _blurred(_as_the_model_sees(picture), blur)
+    return np.asarray(cv2.resize(small, (full_width_px, full_height_px), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _as_the_model_sees(picture: Picture) -> Picture:
+    height_px, width_px = picture.shape[:2]
+    scale = (MODEL_PIXELS / (height_px * width_px)) ** 0.5
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _blurred(picture: Picture, blur: Blur) -> Picture:
     height_px, width_px = picture.shape[:2]
     half = cv2.resize(picture, _shrunk(width_px, height_px, 2), interpolation=cv2.INTER_AREA)
     smooth = cv2.bilateralFilter(half, blur.diameter_px, blur.sigma_colour, blur.sigma_space_px)

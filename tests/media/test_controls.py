@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cosmos_ops.errors import ParamsError, VideoUnreadableError
-from cosmos_ops.media.controls import BLURS, CANNY_THRESHOLDS, write_blur, write_edge
+from cosmos_ops.media.controls import BLURS, CANNY_THRESHOLDS, edges, write_blur, write_edge
 from cosmos_ops.media.frames import open_reader
 from cosmos_ops.media.probe import probe
 
@@ -119,3 +119,14 @@ def test_blur_factors_lie_within_those_of_the_model():
 
     assert factors == sorted(set(factors))
     assert (factors[0], factors[-1]) == (4, 17)
+
+
+def test_edges_of_a_large_picture_stay_white_when_the_model_shrinks_it():
+    picture = np.zeros((2160, 3840, 3), np.uint8)
+    picture[:, 1900:] = 200
+
+    found = edges(picture, 100, 200)
+
+    assert found.shape == picture.shape
+    shrunk = cv2.resize(found, (1280, 720), interpolation=cv2.INTER_AREA)
+    assert shrunk.max() > 200

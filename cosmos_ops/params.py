@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -90,6 +90,7 @@ class Params(BaseModel):
             for name in data:
                 if name not in cls.model_fields:
                     raise ValueError(unknown_name(str(name), list(cls.model_fields)))
+            return {name: _as_choice(value, cls.model_fields[name]) for name, value in data.items()}
         return data
 
     @classmethod
@@ -199,6 +200,13 @@ def one_line(error: ValidationError) -> str:
         shown = f", not {given!r}" if path and isinstance(given, bool | int | float | str) else ""
         problems.append(f"{path}: {message}{shown}" if path else message)
     return "; ".join(problems)
+
+
+def _as_choice(value: Any, field: FieldInfo) -> Any:
+    """A whole number where a text of digits is among the choices: YAML makes one of `720`."""
+    if get_origin(field.annotation) is Literal and type(value) is int and str(value) in get_args(field.annotation):
+        return str(value)
+    return value
 
 
 def _placement(cls: type[Params], name: str, field: FieldInfo) -> Placement:

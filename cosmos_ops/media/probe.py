@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cosmos_ops.errors import VideoUnreadableError
-from cosmos_ops.media.streams import average_fps, open_stream, time_base
+from cosmos_ops.media.streams import average_fps, breaks_off, open_stream, time_base
 from cosmos_ops.videos import VideoInfo
 
 
@@ -16,22 +16,23 @@ def probe(path: Path, *, takes_pictures: bool = False) -> VideoInfo:
     """Read what a player would show; where pictures are taken, one is a video of one frame.
 
     Raises:
-        VideoUnreadableError: The file is missing, a folder, empty, no video, only sound, or no frame of it decodes.
+        VideoUnreadableError: The file is missing, a folder, empty, no video, only sound, cut off, or no frame of it decodes.
     """
     with open_stream(path, takes_pictures=takes_pictures) as (container, stream):
         frame = _first_frame(container, stream, path)
         fps = average_fps(stream)
         has_audio = bool(container.streams.audio)
-        turned = frame.rotation % 180 != 0
+        rotation = frame.rotation
     frame_count, duration_s = _length(path, takes_pictures)
     return VideoInfo(
         path=path,
-        width_px=frame.height if turned else frame.width,
-        height_px=frame.width if turned else frame.height,
+        width_px=frame.height if rotation % 180 else frame.width,
+        height_px=frame.width if rotation % 180 else frame.height,
         frame_count=frame_count,
         fps=fps,
         duration_s=duration_s or frame_count / float(fps),
         has_audio=has_audio,
+        is_turned=rotation % 360 != 0,
     )
 
 
@@ -50,11 +51,12 @@ def _no_frame(path: Path) -> VideoUnreadableError:
 
 def _length(path: Path, takes_pictures: bool) -> tuple[int, float]:
     """Count the packets and span their times; one packet holds one frame."""
-    count, ends = 0, [0.0]
+    count, packets, ends = 0, 0, [0.0]
     first: int | None = None
     with open_stream(path, takes_pictures=takes_pictures) as (container, stream):
         base = time_base(stream)
         for packet in container.demux(stream):
+            packets += packet.size > 0
             if packet.size == 0 or packet.is_discard:
                 continue
             count += 1
@@ -62,4 +64,6 @@ def _length(path: Path, takes_pictures: bool) -> tuple[int, float]:
                 first = packet.pts if first is None else min(first, packet.pts)
                 ends[0] = max(ends[0], float((packet.pts + (packet.duration or 0)) * base))
         start_s = float((first or 0) * base)
+        if packets < stream.frames:
+            raise breaks_off(path, packets)
     return count, ends[0] - start_s

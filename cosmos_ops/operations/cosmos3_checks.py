@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from cosmos_ops.operations.cosmos3_params import FRAMES_MAX, TRANSFER_ONLY, InferenceCosmos3
+from cosmos_ops.operations.cosmos3_setup_checks import changed, check_setup
 from cosmos_ops.operations.cosmos3_shape import (
     COMPUTED,
     IMAGE,
@@ -26,50 +27,23 @@ MEDIA_IMAGES = (".png", ".jpg", ".jpeg")
 """Images that the program takes as a control, and beside controls."""
 
 _NO_CONTROLS_ONLY = ("prompt_upsampling", "enable_sound", "condition_frame_indexes_vision", "condition_video_keep")
+_ONE_MODE = {"Cosmos3-Super-Text2Image": "text2image", "Cosmos3-Super-Image2Video": "image2video"}
+"""Checkpoint, also with 4 steps, to the only mode that it was trained for."""
 _VIDEO_MODES = ("text2video", "image2video", "video2video")
 _ASPECT_TOLERANCE = 0.01
+_MEMORY_MAX_GB = 256
+"""The program decodes a file as a whole, whatever it needs of it; few servers have more than that."""
 
 Videos = Mapping[str, VideoInfo]
 
 
 def check(params: InferenceCosmos3, videos: Videos) -> list[str]:
     """All problems of a request, each a sentence that begins with the parameter or the file."""
-    problems = [*check_gpus(params.num_gpus), *_setup(params), *_intervals(params)]
+    problems = list(check_setup(params))
     if active_controls(params):
         missing = list(_missing_sources(params, videos))
-        return [*problems, *(missing or _with_controls(params, videos))]
+        return [*problems, *_beside_controls(params), *(missing or _with_controls(params, videos))]
     return [*problems, *_without_controls(params, videos)]
-
-
-def check_gpus(count: int) -> Iterator[str]:
-    """Half of several GPUs compute without the text and half with it, and the model splits evenly over either half."""
-    if count not in (1, 2, 4, 8):
-        yield f"num_gpus: {count} GPUs cannot share one video evenly; choose 1, 2, 4 or 8"
-
-
-def _setup(params: InferenceCosmos3) -> Iterator[str]:
-    if params.dp_shard_size and params.num_gpus % params.dp_shard_size:
-        yield (
-            f"dp_shard_size: {params.num_gpus} GPUs cannot be divided into groups of {params.dp_shard_size}; "
-            "choose 0, or a divisor of num_gpus"
-        )
-    if params.quantization_method != "none" and params.num_gpus > 1 and params.dp_shard_size != 1:
-        yield "quantization_method: spread weights cannot be quantized; set dp_shard_size or num_gpus to 1"
-    if params.use_cuda_graphs and params.num_gpus > 1:
-        yield "use_cuda_graphs: they work on one GPU only; set num_gpus to 1, or leave them off"
-    if not params.diffusion_cache:
-        for name in ("diffusion_cache_thresh", "diffusion_cache_residual_order"):
-            if getattr(params, name) is not None:
-                yield f"{name}: the diffusion cache is off; switch it on, or leave this empty"
-    if params.sampler == "unipc" and params.sigma_max is not None:
-        yield "sigma_max: the sampler unipc ignores it; use shift, or the sampler edm"
-
-
-def _intervals(params: InferenceCosmos3) -> Iterator[str]:
-    for name in ("guidance_interval", "control_guidance_interval"):
-        interval = getattr(params, name)
-        if interval is not None and interval[0] >= interval[1]:
-            yield f"{name}: {interval[0]:g} is not below {interval[1]:g}, so it would never work; give the lower one first"
 
 
 def _missing_sources(params: InferenceCosmos3, videos: Videos) -> Iterator[str]:
@@ -85,20 +59,41 @@ def _missing_sources(params: InferenceCosmos3, videos: Videos) -> Iterator[str]:
             )
 
 
-def _with_controls(params: InferenceCosmos3, videos: Videos) -> Iterator[str]:
+def _beside_controls(params: InferenceCosmos3) -> Iterator[str]:
+    if params.checkpoint.startswith(tuple(_ONE_MODE)):
+        yield f"checkpoint: {params.checkpoint} takes no controls; choose Cosmos3-Super, or set all weights to 0"
     if params.mode in ("text2image", "text2video", "image2video"):
         yield f"mode: {params.mode} takes no controls; use auto, or set all weights to 0"
-    for name in _changed(params, _NO_CONTROLS_ONLY):
+    for name in changed(params, _NO_CONTROLS_ONLY):
         yield f"{name}: it has no effect with controls; leave it at its default, or set all weights to 0"
+
+
+def _with_controls(params: InferenceCosmos3, videos: Videos) -> Iterator[str]:
     vision = vision_role(params, mode_of(params, videos), videos)
     used = {role: videos[role] for role in (*active_controls(params), *([vision] if vision else [])) if role in videos}
     for info in used.values():
-        if is_image(info) and info.path.suffix.lower() not in MEDIA_IMAGES:
-            yield f"{info.path}: Cosmos 3 reads no {info.path.suffix} image beside controls; save it as .png or .jpg"
+        yield from check_image(info, MEDIA_IMAGES, " beside controls")
+        yield from _memory(info)
     yield from _lengths(params, videos, used)
     yield from _geometry(params, videos, used)
     yield from _vision(params, videos, vision)
     yield from _chunks(params, videos)
+
+
+def check_image(info: VideoInfo, kinds: tuple[str, ...] = VISION_IMAGES, where: str = "") -> Iterator[str]:
+    """What is wrong with a file that is an image by its name, which is what the program goes by."""
+    if not is_image(info):
+        return
+    if info.path.suffix.lower() not in kinds:
+        yield f"{info.path}: Cosmos 3 reads no {info.path.suffix} image{where}; save it as .png or .jpg"
+    elif info.frame_count > 1:
+        yield f"{info.path}: it is named as an image and holds {info.frame_count} frames; name it .mp4, or save one frame"
+
+
+def _memory(info: VideoInfo) -> Iterator[str]:
+    needed = 3 * info.width_px * info.height_px * info.frame_count / 1e9
+    if needed > _MEMORY_MAX_GB:
+        yield f"{info.path}: Cosmos 3 decodes all of it at once, which takes {needed:,.0f} GB of memory; cut it, or scale it down"
 
 
 def _lengths(params: InferenceCosmos3, videos: Videos, used: Videos) -> Iterator[str]:
@@ -110,7 +105,7 @@ def _lengths(params: InferenceCosmos3, videos: Videos, used: Videos) -> Iterator
         frames = min(info.frame_count, params.max_frames or FRAMES_MAX)
         if frames != total:
             yield (
-                f"{info.path}: it has {info.frame_count} frames, but {source.path} has {source.frame_count}; "
+                f"{info.path}: it has {_count(info)}, but {source.path} has {source.frame_count}; "
                 "give files of one length, or set max_frames to that of the shortest"
             )
     if params.num_frames not in (0, total):
@@ -119,6 +114,10 @@ def _lengths(params: InferenceCosmos3, videos: Videos, used: Videos) -> Iterator
         yield f"mode: {source.path} has {total} frames, but image2image makes one; use auto, or set max_frames to 1"
     if params.mode == "video2video" and total == 1:
         yield f"mode: {source.path} gives a single frame, which is no video; use auto"
+
+
+def _count(info: VideoInfo) -> str:
+    return "1 frame" if info.frame_count == 1 else f"{info.frame_count} frames"
 
 
 def _geometry(params: InferenceCosmos3, videos: Videos, used: Videos) -> Iterator[str]:
@@ -164,12 +163,15 @@ def _chunks(params: InferenceCosmos3, videos: Videos) -> Iterator[str]:
 
 
 def _without_controls(params: InferenceCosmos3, videos: Videos) -> Iterator[str]:
-    for name in _changed(params, TRANSFER_ONLY):
+    for name in changed(params, TRANSFER_ONLY):
         yield f"{name}: it works with controls only; leave it at its default, or give a control a weight"
     mode = mode_of(params, videos)
     if mode == "auto":
         yield "mode: there is both an image and a video; say whether it is image2video, image2image or video2video"
         return
+    for checkpoint, only in _ONE_MODE.items():
+        if params.checkpoint.startswith(checkpoint) and mode != only:
+            yield f"checkpoint: {params.checkpoint} is for {only} alone; set mode to that, or choose Cosmos3-Super"
     yield from _conditioned(params, mode, videos)
     yield from _free_length(params, mode)
     yield from _extras(params, mode)
@@ -185,8 +187,20 @@ def _conditioned(params: InferenceCosmos3, mode: str, videos: Videos) -> Iterato
         yield f"mode: {mode} needs an input {wanted}; add one, or choose another mode"
     elif is_image(info) != (wanted == IMAGE):
         yield f"{info.path}: {mode} needs {'an image' if wanted == IMAGE else 'a video'} as input; choose another mode or file"
-    elif is_image(info) and info.path.suffix.lower() not in VISION_IMAGES:
-        yield f"{info.path}: Cosmos 3 reads no {info.path.suffix} image; save it as .png or .jpg"
+    else:
+        yield from check_image(info)
+        yield from _memory(info)
+        # The first latent frame is 1 frame, each further one 4.
+        fixed = 4 * max(_fixed_latents(params, mode), default=0) + 1
+        if mode == "video2video" and info.frame_count < fixed:
+            yield (
+                f"{info.path}: it has {_count(info)}, but the output takes over {fixed}; "
+                "give a longer video, or set condition_frame_indexes_vision to [0]"
+            )
+
+
+def _fixed_latents(params: InferenceCosmos3, mode: str) -> tuple[int, ...]:
+    return params.condition_frame_indexes_vision or {"image2video": (0,), "video2video": (0, 1)}.get(mode, ())
 
 
 def _free_length(params: InferenceCosmos3, mode: str) -> Iterator[str]:
@@ -199,7 +213,9 @@ def _free_length(params: InferenceCosmos3, mode: str) -> Iterator[str]:
         yield f"num_frames: {mode} makes a video of 2 frames or more; for an image use text2image or image2image"
         return
     given = params.condition_frame_indexes_vision
-    fixed = set(given or {"image2video": (0,), "video2video": (0, 1)}.get(mode, ()))
+    fixed = set(_fixed_latents(params, mode))
+    if given and len(fixed) < len(given):
+        yield "condition_frame_indexes_vision: a number is there twice; name each once"
     latents = (rounded_up(frames) - 1) // 4 + 1
     if fixed and (max(fixed) >= latents or len(fixed) >= latents):
         yield (
@@ -219,8 +235,3 @@ def _extras(params: InferenceCosmos3, mode: str) -> Iterator[str]:
         yield f"condition_frame_indexes_vision: {mode} fixes no frames; leave it empty"
     if params.condition_video_keep != "first" and mode != "video2video":
         yield f"condition_video_keep: {mode} continues no video; leave it at first"
-
-
-def _changed(params: InferenceCosmos3, names: tuple[str, ...]) -> Iterator[str]:
-    fields = type(params).model_fields
-    return (name for name in names if getattr(params, name) != fields[name].default)

@@ -4,8 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cosmos_ops.operations.cosmos3_params import AspectRatio, Checkpoint
+from cosmos_ops.operations.cosmos3_params import AspectRatio, BaseCheckpoint
 from cosmos_ops.params import Params, PerProcess, PerRun
+
+OF_REASONER = (
+    *("seed", "instruction", "repetition_penalty", "presence_penalty", "video_fps"),
+    *("checkpoint", "num_gpus", "guardrails"),
+)
+OF_SERVER = (
+    *("endpoint_url", "model", "task", "resolution", "aspect_ratio"),
+    *("fps", "duration_s", "min_p", "timeout_s", "max_retries"),
+)
+"""Parameters that one method alone takes."""
 
 
 class EnhanceCosmos3(Params):
@@ -33,7 +43,7 @@ class EnhanceCosmos3(Params):
     """What the reasoner subtracts from words that were used; 0 is off, empty leaves the default."""
     video_fps: Annotated[float | None, PerRun("")] = Field(None, gt=0, le=60)
     """Frames per second at which the reasoner looks at a video; empty leaves the default."""
-    checkpoint: Annotated[Checkpoint, PerProcess("--checkpoint-path")] = Field("Cosmos3-Nano")
+    checkpoint: Annotated[BaseCheckpoint, PerProcess("--checkpoint-path")] = Field("Cosmos3-Nano")
     """Model whose reasoner rewrites."""
     num_gpus: Annotated[int, PerProcess()] = Field(1, ge=1, le=8)
     """Number of GPUs of the reasoner: 1, 2, 4 or 8."""

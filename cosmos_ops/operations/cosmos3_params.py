@@ -8,7 +8,14 @@ from pydantic import Field, model_validator
 from cosmos_ops.params import ControlParams, PerProcess, PerRun, parameters
 
 Mode = Literal["auto", "text2image", "text2video", "image2image", "image2video", "video2video"]
-Checkpoint = Literal["Cosmos3-Nano", "Cosmos3-Super", "Cosmos3-Edge"]
+BaseCheckpoint = Literal["Cosmos3-Nano", "Cosmos3-Super", "Cosmos3-Edge"]
+Checkpoint = Literal[
+    BaseCheckpoint,
+    "Cosmos3-Super-Text2Image",
+    "Cosmos3-Super-Image2Video",
+    "Cosmos3-Super-Text2Image-4Step",
+    "Cosmos3-Super-Image2Video-4Step",
+]
 Resolution = Literal["auto", "256", "480", "720", "768"]
 AspectRatio = Literal["auto", "16,9", "4,3", "1,1", "3,4", "9,16"]
 EdgeThreshold = Literal["very_low", "low", "medium", "high", "very_high"]
@@ -16,6 +23,7 @@ BlurStrength = Literal["none", "very_low", "low", "medium", "high", "very_high"]
 Interval = tuple[Annotated[float, Field(ge=0, le=1000)], Annotated[float, Field(ge=0, le=1000)]]
 
 FRAMES_MAX = 5000
+FPS_MAX = 1000
 
 TRANSFER_ONLY = (
     "control_guidance",
@@ -60,16 +68,16 @@ class InferenceCosmos3(ControlParams):
     """Class of the output's size, about its height in pixels; auto is 480 for Cosmos3-Edge and 720 for the others."""
     aspect_ratio: Annotated[AspectRatio, PerRun("aspect_ratio", omit="auto")] = Field("auto")
     """Width to height of the output; auto is the nearest to the input, 16,9 for a video and 1,1 for an image from text."""
-    fps: Annotated[int, PerRun("fps", omit=0)] = Field(0, ge=0, le=120)
+    fps: Annotated[int, PerRun("fps", omit=0)] = Field(0, ge=0, le=FPS_MAX)
     """Frames per second of the output, whole (29.97 becomes 30), best 10 to 30; 0 follows the input, or is 24."""
     num_frames: Annotated[int, PerRun("num_frames", omit=0)] = Field(0, ge=0, le=FRAMES_MAX)
-    """Number of frames made without controls, best 24 to 200; 0 is 189 (Cosmos3-Edge 121). Controls set it themselves."""
+    """Frames made without controls, rounded up to 4k+1, best 24 to 200; 0 is 189 (Cosmos3-Edge 121). Controls set it."""
     max_frames: Annotated[int, PerRun("max_frames", omit=0)] = Field(0, ge=0, le=FRAMES_MAX)
     """Number of frames of the controls after which the video ends; 0 takes all."""
     num_steps: Annotated[int, PerRun("num_steps", omit=0)] = Field(0, ge=0, le=500)
-    """Number of denoising steps per chunk; 0 is 35, for an image from text 50."""
+    """Number of denoising steps per chunk; 0 is 35, for an image from text 50, and 4 for the checkpoints of 4 steps."""
     guidance: Annotated[float | None, PerRun("guidance")] = Field(None, ge=0, le=7)
-    """How strongly the text sets the look, from 0 to 7; empty takes what the model was tuned with for mode and control."""
+    """How strongly the text sets the look, from 0 to 7; empty takes what the model was tuned with. At 1 nothing is negative."""
     control_guidance: Annotated[float | None, PerRun("control_guidance")] = Field(None, ge=0, le=10)
     """How strongly controls are followed, from 0 to 10; 1 is off and faster; empty takes what the control was tuned with."""
     guidance_interval: Annotated[Interval | None, PerRun("guidance_interval")] = Field(None)
@@ -77,9 +85,9 @@ class InferenceCosmos3(ControlParams):
     control_guidance_interval: Annotated[Interval | None, PerRun("control_guidance_interval")] = Field(None)
     """Lowest and highest timestep (0 to 1000) at which control guidance works; empty is all."""
     shift: Annotated[float | None, PerRun("shift")] = Field(None, gt=0, le=100)
-    """Shift of the noise schedule towards noise (sampler unipc); empty takes the value of the mode."""
+    """Shift of the noise schedule towards noise, of the sampler unipc; empty takes the value of the mode."""
     sigma_max: Annotated[float | None, PerRun("sigma_max")] = Field(None, gt=0, le=10_000)
-    """Highest noise level (sampler edm); empty is 80."""
+    """Highest noise level, of the sampler edm; empty is 80."""
     normalize_cfg: Annotated[bool, PerRun("normalize_cfg", omit=False)] = Field(False)
     """Whether the result of guidance is normalised."""
     negative_prompt: Annotated[str, PerRun("negative_prompt", omit="")] = Field("")
@@ -92,15 +100,33 @@ class InferenceCosmos3(ControlParams):
     """Whether the negative prompt keeps the sentences on size and duration."""
     prompt_upsampling: Annotated[bool, PerRun("prompt_upsampling", omit=False)] = Field(False)
     """Whether the model rewrites the prompt first; not with controls, for a video from a video, or for an edited image."""
+    prompt_upsampler_seed: Annotated[int | None, PerRun("prompt_upsampler_seed")] = Field(None, ge=0, le=2**31 - 1)
+    """Seed of the rewritten prompt; empty is 3407."""
+    prompt_upsampler_temperature: Annotated[float | None, PerRun("prompt_upsampler_temperature")] = Field(None, ge=0, le=2)
+    """How freely words of the rewritten prompt are chosen, from 0 to 2; empty is 0.7."""
+    prompt_upsampler_top_p: Annotated[float | None, PerRun("prompt_upsampler_top_p")] = Field(None, gt=0, le=1)
+    """Share of the likeliest words that the rewritten prompt is chosen from; empty is 0.8."""
+    prompt_upsampler_top_k: Annotated[int | None, PerRun("prompt_upsampler_top_k")] = Field(None, ge=1, le=1000)
+    """Number of the likeliest words that the rewritten prompt is chosen from; empty is 20."""
+    prompt_upsampler_repetition_penalty: Annotated[float | None, PerRun("prompt_upsampler_repetition_penalty")] = Field(
+        None, gt=0, le=10
+    )
+    """Factor against repeated words of the rewritten prompt; 1 is off, empty is 1."""
+    prompt_upsampler_presence_penalty: Annotated[float | None, PerRun("prompt_upsampler_presence_penalty")] = Field(
+        None, ge=-10, le=10
+    )
+    """What is subtracted from words that the rewritten prompt has used; 0 is off, empty is 1.5."""
+    prompt_upsampler_max_tokens: Annotated[int | None, PerRun("prompt_upsampler_max_tokens")] = Field(None, ge=1, le=32_768)
+    """Longest rewritten prompt, in tokens; empty is 20000."""
 
     num_video_frames_per_chunk: Annotated[int, PerRun("num_video_frames_per_chunk", omit=0)] = Field(0, ge=0, le=FRAMES_MAX)
     """Number of frames made at once with controls, rounded up to 4k+1; 0 makes as few frames in as few chunks as it can."""
     num_conditional_frames: Annotated[int, PerRun("num_conditional_frames", omit=1)] = Field(1, ge=0, le=60)
-    """Number of frames that a chunk takes over from the one before."""
+    """Number of frames that a chunk takes over from the one before, best 1, 5 or 9 (4k+1); in between they fit less well."""
     num_first_chunk_conditional_frames: Annotated[int, PerRun("num_first_chunk_conditional_frames", omit=0)] = Field(
         0, ge=0, le=FRAMES_MAX
     )
-    """Number of frames of the input video that the output begins with."""
+    """Number of frames of the input video that the output begins with, best 4k+1."""
     share_vision_temporal_positions: Annotated[bool, PerRun("share_vision_temporal_positions", omit=True)] = Field(True)
     """Whether control and output count time alike, as the released checkpoints were trained."""
     emphasize_control_in_prompt: Annotated[bool, PerRun("emphasize_control_in_prompt", omit=True)] = Field(True)
@@ -123,7 +149,7 @@ class InferenceCosmos3(ControlParams):
     """Quality of the saved image, from 0 to 100."""
 
     checkpoint: Annotated[Checkpoint, PerProcess("--checkpoint-path")] = Field("Cosmos3-Nano")
-    """Size of the model: Edge (8 GB of weights), Nano (32 GB) or Super (128 GB)."""
+    """Model: Edge (8 GB of weights), Nano (32 GB), Super (128 GB), or Super for one mode alone, also in 4 steps."""
     num_gpus: Annotated[int, PerProcess()] = Field(1, ge=1, le=8)
     """Number of GPUs that work on one video together: 1, 2, 4 or 8."""
     dp_shard_size: Annotated[int, PerProcess("--dp-shard-size", omit=0)] = Field(0, ge=0, le=8)
@@ -144,6 +170,10 @@ class InferenceCosmos3(ControlParams):
     """Method of denoising."""
     use_torch_compile: Annotated[bool, PerProcess("--use-torch-compile", off="--no-use-torch-compile")] = Field(True)
     """Whether the model is compiled, which costs minutes for the first video of each size and saves time for all."""
+    compile_dynamic: Annotated[bool, PerProcess("--compile-dynamic", off="--no-compile-dynamic", omit=True)] = Field(True)
+    """Whether one compiled model fits all sizes; without it a video is faster, and each new size is compiled again."""
+    compiled_region: Annotated[Literal["all", "language"], PerProcess("--compiled-region", omit="all")] = Field("all")
+    """What of the model is compiled."""
     use_cuda_graphs: Annotated[bool, PerProcess("--use-cuda-graphs")] = Field(False)
     """Whether steps are recorded as CUDA graphs; works on one GPU only."""
     quantization_method: Annotated[Literal["none", "mxfp8", "nvfp4"], PerProcess("--quantization-method", omit="none")] = Field(

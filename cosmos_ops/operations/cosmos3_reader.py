@@ -48,10 +48,12 @@ class Reader:
     def __call__(self, line: str) -> list[Event]:
         """What one line tells."""
         line = plain(line)
-        if found := _BAR.search(line):
-            return self._progress(int(found[1]), int(found[2]))
         if found := _LINE.match(line):
             return self._logged(found[1])
+        if found := _BAR.search(line):
+            # A bar has no line break, so what is logged next stands behind it.
+            behind = _LINE.search(line, found.end())
+            return self._progress(int(found[1]), int(found[2])) + (self._logged(behind[1]) if behind else [])
         if found := _RAISED.match(line):
             return [ProcessFailure(found[1])]
         return []

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from cosmos_ops.operations.cosmos3_params import FRAMES_MAX, InferenceCosmos3
+from cosmos_ops.operations.cosmos3_params import FPS_MAX, FRAMES_MAX, InferenceCosmos3
 from cosmos_ops.params import active_controls
 from cosmos_ops.runs import VIDEO, Prompt
 from cosmos_ops.videos import VideoInfo
@@ -31,11 +31,19 @@ _MODE_VALUES = {"text2image": (50, 4.0, 3.0), "image2image": (35, 6.0, 5.0)}
 """Steps, guidance and shift of a mode."""
 _OTHER_MODE_VALUES = (35, 6.0, 10.0)
 _FPS = 24
+DISTILLED_STEPS = 4
+_RESOLUTIONS = {"Cosmos3-Edge": "480", "Cosmos3-Super-Text2Image-4Step": "768", "Cosmos3-Super-Image2Video-4Step": "480"}
+"""Where it is not 720."""
 
 
 def is_image(info: VideoInfo) -> bool:
     """Whether a file is an image by its name, which is what the program goes by."""
     return info.path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_distilled(params: InferenceCosmos3) -> bool:
+    """Whether the checkpoint has steps and guidance built in."""
+    return params.checkpoint.endswith("-4Step")
 
 
 def mode_of(params: InferenceCosmos3, videos: Mapping[str, VideoInfo]) -> str:
@@ -111,6 +119,8 @@ def complete(params: InferenceCosmos3, prompt: Prompt, videos: Mapping[str, Vide
     mode = mode_of(params, videos)
     source = picture_source(params, mode, videos)
     steps, guidance, shift = _MODE_VALUES.get(mode, _OTHER_MODE_VALUES)
+    if is_distilled(params):
+        steps, guidance = DISTILLED_STEPS, 1.0
     filled: dict[str, Any] = {
         "mode": mode,
         "negative_prompt": params.negative_prompt or prompt.negative_text,
@@ -118,7 +128,7 @@ def complete(params: InferenceCosmos3, prompt: Prompt, videos: Mapping[str, Vide
         "fps": params.fps or _fps(source),
     }
     if params.resolution == "auto":
-        filled["resolution"] = "480" if params.checkpoint == "Cosmos3-Edge" else "720"
+        filled["resolution"] = _RESOLUTIONS.get(params.checkpoint, "720")
     if params.aspect_ratio == "auto":
         filled["aspect_ratio"] = nearest_aspect_ratio(source) if source else "1,1" if mode == "text2image" else "16,9"
     if controls := active_controls(params):
@@ -129,7 +139,8 @@ def complete(params: InferenceCosmos3, prompt: Prompt, videos: Mapping[str, Vide
         length = 121 if params.checkpoint == "Cosmos3-Edge" else 189
         filled["num_frames"] = 1 if mode in ("text2image", "image2image") else length
     filled["guidance"] = guidance if params.guidance is None else params.guidance
-    filled["shift"] = shift if params.shift is None else params.shift
+    if params.sampler == "unipc" and not is_distilled(params):
+        filled["shift"] = shift if params.shift is None else params.shift
     return params.model_copy(update=filled)
 
 
@@ -147,4 +158,4 @@ def _of_controls(params: InferenceCosmos3, videos: Mapping[str, VideoInfo]) -> d
 def _fps(source: VideoInfo | None) -> int:
     if source is None or is_image(source):
         return _FPS
-    return min(120, max(1, round(source.fps)))
+    return min(FPS_MAX, max(1, round(source.fps)))

@@ -19,9 +19,10 @@ from cosmos_ops.job import (
 )
 from cosmos_ops.operations import cosmos3_process as process
 from cosmos_ops.operations import cosmos3_server as server
-from cosmos_ops.operations.cosmos3_checks import VISION_IMAGES, check_gpus
-from cosmos_ops.operations.cosmos3_enhance_params import EnhanceCosmos3
+from cosmos_ops.operations.cosmos3_checks import check_image
+from cosmos_ops.operations.cosmos3_enhance_params import OF_REASONER, OF_SERVER, EnhanceCosmos3
 from cosmos_ops.operations.cosmos3_reader import Reader, spec_lines
+from cosmos_ops.operations.cosmos3_setup_checks import changed, check_gpus
 from cosmos_ops.operations.cosmos3_shape import IMAGE, is_image, nearest_aspect_ratio
 from cosmos_ops.operations.operation import Operation, Preparation
 from cosmos_ops.params import process_arguments
@@ -71,23 +72,30 @@ def _complete(params: EnhanceCosmos3, _prompt: Prompt, videos: Mapping[str, Vide
 
 def _check(params: EnhanceCosmos3, videos: Mapping[str, VideoInfo]) -> list[str]:
     if params.method == "server":
-        return [*_server_problems(params, videos)]
-    return [*check_gpus(params.num_gpus), *_reasoner_problems(params, videos)]
+        return [*_of_the_other(params, OF_REASONER, "reasoner"), *_server_problems(params, videos)]
+    return [*check_gpus(params.num_gpus), *_of_the_other(params, OF_SERVER, "server"), *_reasoner_problems(params, videos)]
+
+
+def _of_the_other(params: EnhanceCosmos3, names: tuple[str, ...], method: str) -> Iterator[str]:
+    for name in changed(params, names):
+        yield f"{name}: only the method {method} takes it; choose that, or leave this at its default"
 
 
 def _server_problems(params: EnhanceCosmos3, videos: Mapping[str, VideoInfo]) -> Iterator[str]:
     if params.endpoint_url:
         yield from _url_problems(params.endpoint_url)
+    if params.model.startswith("-"):
+        yield "model: no name of a model begins with a hyphen; correct it"
     if params.task == "image2video" and IMAGE not in videos:
         yield "task: image2video needs an input image; add one, or choose text2video"
     if params.task == "image2video" and IMAGE in videos:
-        yield from _image_problems(videos[IMAGE])
+        yield from check_image(videos[IMAGE])
 
 
 def _url_problems(url: str) -> Iterator[str]:
     try:
         parts = urlsplit(url)
-        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and url.split() == [url]
     except ValueError:
         is_valid = False
     if not is_valid:
@@ -105,12 +113,7 @@ def _reasoner_problems(params: EnhanceCosmos3, videos: Mapping[str, VideoInfo]) 
             if getattr(params, name) is not None:
                 yield f"{name}: without a temperature the reasoner takes the likeliest word; give one, or leave this empty"
     if shown := _shown(params, videos):
-        yield from _image_problems(videos[shown])
-
-
-def _image_problems(info: VideoInfo) -> Iterator[str]:
-    if is_image(info) and info.path.suffix.lower() not in VISION_IMAGES:
-        yield f"{info.path}: Cosmos 3 reads no {info.path.suffix} image; save it as .png or .jpg"
+        yield from check_image(videos[shown])
 
 
 def _prepare(params: EnhanceCosmos3, videos: Mapping[str, VideoInfo]) -> tuple[Preparation, ...]:

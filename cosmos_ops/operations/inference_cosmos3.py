@@ -20,7 +20,7 @@ VISION_SUFFIXES = (".mp4",)
 
 _STEP_S = 13.3
 """One pass of Cosmos3-Nano over 189 frames in 720p on one slow GPU (H20: 931 s for 35 steps of 2 passes)."""
-_SIZES = {"Cosmos3-Edge": 0.5, "Cosmos3-Nano": 1.0, "Cosmos3-Super": 4.0}
+_SIZES = {"Edge": 0.5, "Nano": 1.0, "Super": 4.0}
 _PIXELS = {"256": 0.07, "480": 0.44, "720": 1.0, "768": 1.14}
 _COMPILE_S = 900.0
 _PATIENCE = 10
@@ -40,12 +40,13 @@ def _prepare(params: InferenceCosmos3, videos: Mapping[str, VideoInfo]) -> tuple
 
 
 def _foreign(params: InferenceCosmos3, videos: Mapping[str, VideoInfo]) -> Iterator[str]:
-    """The roles of videos whose kind the program refuses by their name."""
+    """The roles of videos whose kind the program refuses by their name, or that it may not turn as players do."""
     known: dict[str, tuple[str, ...]] = dict.fromkeys(active_controls(params), CONTROL_SUFFIXES)
     if vision := vision_role(params, mode_of(params, videos), videos):
         known[vision] = VISION_SUFFIXES
     for role, suffixes in known.items():
-        if role in videos and not is_image(videos[role]) and videos[role].path.suffix.lower() not in suffixes:
+        video = videos.get(role)
+        if video is not None and not is_image(video) and (video.is_turned or video.path.suffix.lower() not in suffixes):
             yield role
 
 
@@ -133,7 +134,7 @@ def _step_limit_s(spec: Mapping[str, Any], checkpoint: str) -> float:
     frames = spec.get("num_video_frames_per_chunk", spec.get("num_frames", 0)) if controls else spec.get("num_frames", 0)
     tokens = _PIXELS[spec["resolution"]] * frames / 189 * (1 + controls)
     passes = 1 + (spec["guidance"] != 1) + (spec.get("control_guidance", 1) != 1)
-    return float(_COMPILE_S + _PATIENCE * _STEP_S * passes * _SIZES[checkpoint] * max(tokens, tokens**2))
+    return float(_COMPILE_S + _PATIENCE * _STEP_S * passes * _SIZES[checkpoint.split("-")[1]] * max(tokens, tokens**2))
 
 
 def _chunks(spec: Mapping[str, Any]) -> int:

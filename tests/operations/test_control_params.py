@@ -1,6 +1,6 @@
 """What parameters of the GPU families need beyond scalars with a place: chosen controls, values that are left out, lists."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
@@ -122,3 +122,17 @@ def test_a_list_that_the_process_takes_once_is_hashable_in_the_signature():
 def test_what_is_out_of_bounds_is_refused(values):
     with pytest.raises(ValueError, match="validation error"):
         Chosen(**values)
+
+
+def test_a_number_is_taken_for_the_choice_of_the_same_digits():
+    class Sized(Params):
+        """One choice of digits."""
+
+        resolution: Annotated[Literal["480", "720"], PerRun("resolution")] = Field("720")
+        """Height class."""
+
+    assert spec_values(Sized(resolution=480)) == {"resolution": "480"}
+    with pytest.raises(ValueError, match="validation error"):
+        Sized(resolution=481)
+    with pytest.raises(ValueError, match="validation error"):
+        Sized(resolution=480.0)

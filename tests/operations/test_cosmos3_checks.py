@@ -1,5 +1,7 @@
 """What Cosmos 3 refuses, fails on later or quietly does otherwise is said before anything starts."""
 
+from dataclasses import replace
+
 import pytest
 
 from cosmos_ops.errors import ParamsError
@@ -11,6 +13,8 @@ SHORT = {"video": info("video.mp4"), "depth": info("depth.mp4", frames=60)}
 SQUARE = {"video": info("video.mp4"), "depth": info("depth.mp4", width=720, height=720)}
 BOTH = {"edge_weight": 1, "depth_weight": 1}
 PLAIN = {"edge_weight": 0}
+NAMED_IMAGE = {"video": replace(info("video.png"), frame_count=30)}
+FAST = {"mode": "text2image", "checkpoint": "Cosmos3-Super-Text2Image-4Step"}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,14 @@ PLAIN = {"edge_weight": 0}
         (files("video"), {**PLAIN, "condition_video_keep": "last", "condition_frame_indexes_vision": [0, 1, 2]}),
         (files("video"), {"num_gpus": 8, "dp_shard_size": 1, "quantization_method": "mxfp8"}),
         (files("video"), {"sampler": "edm", "sigma_max": 70}),
+        (files("edge", fps=240), {}),
+        (files("video", frames=5), PLAIN),
+        (files("video", frames=1), {**PLAIN, "condition_frame_indexes_vision": [0]}),
+        (files("video"), {"guidance_interval": (0, 500), "control_guidance_interval": (0, 500)}),
+        (files(), {"mode": "text2video", "prompt_upsampling": True, "prompt_upsampler_seed": 1, "prompt_upsampler_top_k": 5}),
+        (files("video"), {"compile_dynamic": False, "compiled_region": "language"}),
+        (files(), {"mode": "text2image", "checkpoint": "Cosmos3-Super-Text2Image-4Step"}),
+        (files("image.png"), {**PLAIN, "checkpoint": "Cosmos3-Super-Image2Video"}),
     ],
 )
 def test_what_can_be_done_is_not_refused(videos, values):
@@ -57,6 +69,11 @@ def test_what_can_be_done_is_not_refused(videos, values):
         (SQUARE, BOTH, "/videos/depth.mp4: it is 720x720, but /videos/video.mp4 is 1280x720"),
         ({"edge": info("edge.png"), "depth": info("depth.mp4")}, BOTH, "/videos/depth.mp4: it has 121 frames"),
         ({"video": info("photo.png"), "depth": info("depth.mp4")}, BOTH, "/videos/depth.mp4: it has 121 frames"),
+        (
+            {"image": info("image.png"), "edge": info("edge.mp4")},
+            {"num_first_chunk_conditional_frames": 1},
+            "/videos/image.png: it has 1 frame, but /videos/edge.mp4 has 121",
+        ),
         (files("edge.webp"), {}, "/videos/edge.webp: Cosmos 3 reads no .webp image beside controls"),
         (files("image.webp"), {}, "/videos/image.webp: Cosmos 3 reads no .webp image beside controls"),
         (files("video", frames=5001), {}, "/videos/video.mp4: it has 5,001 frames; at most 5,000"),
@@ -106,6 +123,36 @@ def test_what_can_be_done_is_not_refused(videos, values):
         (files("video"), {"num_gpus": 2, "use_cuda_graphs": True}, "use_cuda_graphs: they work on one GPU only"),
         (files("video"), {"diffusion_cache": False, "diffusion_cache_thresh": 1}, "diffusion_cache_thresh: the diffusion cache"),
         (files("video"), {"sigma_max": 70}, "sigma_max: the sampler unipc ignores it"),
+        (files("video"), {"sampler": "edm", "shift": 5}, "shift: the sampler edm ignores it"),
+        (NAMED_IMAGE, {}, "/videos/video.png: it is named as an image and holds 30 frames"),
+        (NAMED_IMAGE, PLAIN, "/videos/video.png: it is named as an image and holds 30 frames"),
+        (files("video", frames=4), PLAIN, "/videos/video.mp4: it has 4 frames, but the output takes over 5"),
+        (
+            files("video", frames=12),
+            {**PLAIN, "condition_frame_indexes_vision": [3]},
+            "/videos/video.mp4: it has 12 frames, but the output takes over 13",
+        ),
+        (
+            files("video"),
+            {**PLAIN, "condition_frame_indexes_vision": [1, 1]},
+            "condition_frame_indexes_vision: a number is there",
+        ),
+        (files("video", frames=100_000), {"max_frames": 121}, "/videos/video.mp4: Cosmos 3 decodes all of it at once"),
+        (files("video", frames=100_000), PLAIN, "/videos/video.mp4: Cosmos 3 decodes all of it at once"),
+        (files("wsm"), {"wsm_weight": 1, "guidance_interval": (0, 5)}, "guidance_interval: guidance is 1, which is off"),
+        (
+            files("video", "seg"),
+            {"edge_weight": 1, "seg_weight": 1, "control_guidance_interval": (0, 5)},
+            "control_guidance_interval: control_guidance is 1",
+        ),
+        (files("video"), {"offload_guardrail_models": True}, "offload_guardrail_models: the guardrails are off"),
+        (files("video"), {"use_torch_compile": False, "compile_dynamic": False}, "compile_dynamic: nothing is compiled"),
+        ({}, {"mode": "text2video", "prompt_upsampler_seed": 1}, "prompt_upsampler_seed: no prompt is rewritten"),
+        ({}, {"mode": "text2video", "checkpoint": "Cosmos3-Super-Text2Image"}, "checkpoint: Cosmos3-Super-Text2Image is for"),
+        (files("video"), {"checkpoint": "Cosmos3-Super-Image2Video-4Step"}, "checkpoint: Cosmos3-Super-Image2Video-4Step takes"),
+        ({}, {**FAST, "num_steps": 10}, "num_steps: Cosmos3-Super-Text2Image-4Step makes 4 steps"),
+        ({}, {**FAST, "guidance": 3}, "guidance: Cosmos3-Super-Text2Image-4Step has its own"),
+        ({}, {**FAST, "shift": 3}, "shift: Cosmos3-Super-Text2Image-4Step has its own"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_its_path(videos, values, said):
@@ -125,6 +172,12 @@ def test_all_problems_come_at_once():
         "/videos/depth.mp4",
         "fps",
     ]
+
+
+def test_a_file_that_is_missing_hides_no_other_problem():
+    found = problems(videos={}, mode="text2video", depth_weight=1, enable_sound=True, num_gpus=3)
+
+    assert [problem.split(":")[0] for problem in found] == ["num_gpus", "mode", "enable_sound", "depth_weight"]
 
 
 @pytest.mark.parametrize(

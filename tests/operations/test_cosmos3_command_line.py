@@ -64,6 +64,10 @@ def test_a_process_without_a_network_finds_all_in_the_folder_of_models():
         ({"sampler": "edm", "sigma_max": 70}, {"--sampler": "edm"}),
         ({"use_cuda_graphs": True}, {"--use-cuda-graphs": ""}),
         ({"num_gpus": 4, "dp_shard_size": 1}, {"--dp-shard-size": "1"}),
+        (
+            {"compile_dynamic": False, "compiled_region": "language"},
+            {"--no-compile-dynamic": "", "--compiled-region": "language"},
+        ),
     ],
 )
 def test_what_a_process_takes_once_is_a_flag(values, expected):
@@ -99,6 +103,18 @@ def test_all_hints_and_modes_share_a_process_and_what_is_loaded_does_not():
 
     assert {signature(**values) for values in alike} == {signature()}
     assert len({signature(**values) for values in apart} | {signature()}) == len(apart) + 1
+
+
+@pytest.mark.parametrize(("variant", "mode"), [("Text2Image", "text2image"), ("Image2Video-4Step", "image2video")])
+def test_the_models_for_one_mode_have_files_of_their_own_and_the_patience_of_the_large_one(variant, mode):
+    job, base = (
+        a_job(a_sample(videos=files("image.png"), mode=mode, checkpoint=checkpoint, num_steps=4, guidance=1, resolution="480"))
+        for checkpoint in (f"Cosmos3-Super-{variant}", "Cosmos3-Super")
+    )
+
+    assert flags(job)["--checkpoint-path"] == f"Cosmos3-Super-{variant}"
+    assert job.container.modes == (f"super-{variant.lower()}", "vae")
+    assert job.stall_limits_s == base.stall_limits_s
 
 
 def test_a_large_model_and_several_controls_may_be_silent_for_longer():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from cosmos_ops.job import Sample
 from cosmos_ops.media.probe import probe
 from cosmos_ops.operations.cosmos3_checks import check
-from cosmos_ops.operations.cosmos3_params import InferenceCosmos3
+from cosmos_ops.operations.cosmos3_params import Checkpoint, InferenceCosmos3
 from cosmos_ops.operations.inference_cosmos3 import INFERENCE_COSMOS3
 from cosmos_ops.params import active_controls, process_values
 from cosmos_ops.runs import Prompt
@@ -54,11 +55,16 @@ FIELDS = {
     "edge_threshold": st.sampled_from(["very_low", "high"]),
     "blur_strength": st.sampled_from(["none", "very_high"]),
     "mode": st.sampled_from(["auto", "text2image", "text2video", "image2image", "image2video", "video2video"]),
-    "checkpoint": st.sampled_from(["Cosmos3-Nano", "Cosmos3-Super", "Cosmos3-Edge"]),
+    "prompt_upsampler_seed": st.none() | st.integers(0, 2**31 - 1),
+    "prompt_upsampler_temperature": st.none() | st.floats(0, 2),
+    "prompt_upsampler_top_k": st.none() | st.integers(1, 50),
+    "checkpoint": st.sampled_from(get_args(Checkpoint)),
     "guardrails": st.booleans(),
     "diffusion_cache": st.booleans(),
     "diffusion_cache_thresh": st.none() | st.floats(0, 1),
     "use_torch_compile": st.booleans(),
+    "compile_dynamic": st.booleans(),
+    "compiled_region": st.sampled_from(["all", "language"]),
     "quantization_method": st.sampled_from(["none", "mxfp8"]),
     "sampler": st.sampled_from(["unipc", "edm"]),
     **{f"{control}_weight": st.just(0.0) | st.floats(0.01, 10) for control in ("edge", "vis", "depth", "seg", "wsm")},

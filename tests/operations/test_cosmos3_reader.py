@@ -129,5 +129,16 @@ def test_what_is_raised_breaks_the_process(line):
     assert read(line) == [ProcessFailure("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB")]
 
 
+def test_what_is_logged_behind_a_bar_is_read_too():
+    events = read(START, SAMPLER, bar(34), bar(35) + DONE)
+
+    assert progress(events)[-1] == (35, 105)
+    assert events[-1] == SampleEnded("rs_1")
+
+
+def test_a_prompt_that_looks_like_a_bar_is_none():
+    assert progress(read(START, logged(f"[transfer] final user prompt: {bar(3)}"))) == []
+
+
 def test_colours_hide_nothing():
     assert read(f"\x1b[32m{START}\x1b[0m")[0] == SampleStarted("rs_1")

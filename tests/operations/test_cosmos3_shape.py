@@ -50,10 +50,26 @@ def test_the_aspect_ratio_is_the_nearest_of_five(width, height, ratio):
 
 
 @pytest.mark.parametrize(
-    ("fps", "whole"), [("30000/1001", 30), ("24000/1001", 24), (25, 25), ("1/4", 1), (240, 120), ("12.4", 12)]
+    ("fps", "whole"), [("30000/1001", 30), ("24000/1001", 24), (25, 25), ("1/4", 1), (240, 240), (5000, 1000), ("12.4", 12)]
 )
 def test_the_rate_is_that_of_the_input_as_a_whole_number(fps, whole):
     assert a_spec(videos=files("edge", fps=fps))["fps"] == whole
+
+
+@pytest.mark.parametrize(
+    ("videos", "values", "expected"),
+    [
+        (files(), {"checkpoint": "Cosmos3-Super-Text2Image", "mode": "text2image"}, ("720", 50, 4.0, 3.0)),
+        (files(), {"checkpoint": "Cosmos3-Super-Text2Image-4Step", "mode": "text2image"}, ("768", 4, 1.0, None)),
+        (files("image.png"), {"checkpoint": "Cosmos3-Super-Image2Video", "mode": "image2video"}, ("720", 35, 6.0, 10.0)),
+        (files("image.png"), {"checkpoint": "Cosmos3-Super-Image2Video-4Step", "edge_weight": 0}, ("480", 4, 1.0, None)),
+        (files("video"), {"sampler": "edm"}, ("720", 35, 3.0, None)),
+    ],
+)
+def test_what_a_checkpoint_or_sampler_has_built_in_is_not_overridden(videos, values, expected):
+    spec = a_spec(videos=videos, **values)
+
+    assert (spec["resolution"], spec["num_steps"], spec["guidance"], spec.get("shift")) == expected
 
 
 def test_the_small_checkpoint_makes_480_lines_unless_it_is_asked_for_more():

@@ -21,7 +21,7 @@ from cosmos_ops.planning import control_signature
 from cosmos_ops.runs import Prompt
 from tests.builders import a_run
 
-from .cosmos3_samples import ENDED, SERVER, a_job, an_enhancement, enhanced, files, kinds, specs
+from .cosmos3_samples import ENDED, SERVER, a_job, an_enhancement, enhanced, files, info, kinds, specs
 
 
 def problems(videos=None, **values):
@@ -77,6 +77,13 @@ def test_a_temperature_makes_the_reasoner_choose():
         ({}, {"method": "server", "endpoint_url": "https://me:secret@models.example/v1"}, "endpoint_url: it holds a login"),
         ({}, {"method": "server", "endpoint_url": "https://models.example/v1?key=1"}, "endpoint_url: it holds a login"),
         ({}, {**SERVER, "task": "image2video"}, "task: image2video needs an input image"),
+        ({}, {**SERVER, "model": "-big"}, "model: no name of a model"),
+        ({}, {**SERVER, "endpoint_url": "https://models.example/v1 "}, "endpoint_url: it is no address"),
+        ({}, {**SERVER, "instruction": "Say it again."}, "instruction: only the method reasoner takes it"),
+        ({}, {**SERVER, "num_gpus": 2}, "num_gpus: only the method reasoner takes it"),
+        ({}, {"min_p": 0.1}, "min_p: only the method server takes it"),
+        ({}, {"endpoint_url": "https://models.example/v1"}, "endpoint_url: only the method server takes it"),
+        ({"video": replace(info("clip.png"), frame_count=9)}, {}, "/videos/clip.png: it is named as an image"),
     ],
 )
 def test_what_cannot_be_done_is_said(videos, values, said):

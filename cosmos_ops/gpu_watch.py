@@ -19,7 +19,7 @@ END_LIMIT_S = 10.0
 
 @contextmanager
 def watching(ask: Callable[[], str], file: Path) -> Iterator[None]:
-    """Ask for the figures every `EVERY_S` while we are inside, from the first answer on; a host that does not answer is asked again later.
+    """Ask for the figures every `EVERY_S` while we are inside; a host that does not answer is asked again later.
 
     Args:
         ask: Gives what `GPU_SAMPLE_COMMAND` prints; nothing if there is no GPU.

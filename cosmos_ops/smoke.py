@@ -1,4 +1,4 @@
-"""The smoke job: a tiny run of the preview family through the ordinary path, to see that a host can really do work."""
+"""The smoke job: a tiny run through the ordinary path, to see that a host can really do work."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -6,25 +6,45 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from cosmos_ops import execution
 from cosmos_ops.errors import HostError, SampleFailedError
 from cosmos_ops.execution import Computation
-from cosmos_ops.intake import job_of, sample_of
+from cosmos_ops.intake import completed, job_of, sample_of
 from cosmos_ops.job import Completed, Event, Job, JobItem, LogLine, NotCompleted, host_folder
 from cosmos_ops.media.frames import Frame, open_writer
 from cosmos_ops.media.probe import probe
 from cosmos_ops.names import new_id
 from cosmos_ops.operations.inference_preview import INFERENCE_PREVIEW, InferencePreview
+from cosmos_ops.operations.operation import Operation
+from cosmos_ops.params import Params
 from cosmos_ops.remote.host import Host, ignore_bytes
 from cosmos_ops.runs import VIDEO, Prompt, Run
 
-FRAME_COUNT, WIDTH_PX, HEIGHT_PX = 3, 64, 48
 FPS = Fraction(24)
 LABELS = {"cosmos.smoke": "yes"}
 """No store knows this job, and none looks for it."""
+
+
+@dataclass(frozen=True)
+class SmokeRequest:
+    """What the smoke job of a family asks for."""
+
+    operation: Operation[Any]
+    params: Params
+    words: str
+    """What it makes, for people."""
+    controls: tuple[str, ...] = ()
+    """Controls whose file is the clip as well, so that nothing has to be computed for them."""
+    frame_count: int = 3
+    width_px: int = 64
+    height_px: int = 48
+
+
+PREVIEW = SmokeRequest(INFERENCE_PREVIEW, InferencePreview(), "a video of a few frames")
 
 
 @dataclass
@@ -63,7 +83,7 @@ class _Watch:
             self.on_news(news)
 
 
-def run_smoke_job(host: Host, image: str, *, on_news: Callable[[str], None]) -> int:
+def run_smoke_job(host: Host, image: str, *, on_news: Callable[[str], None], request: SmokeRequest = PREVIEW) -> int:
     """Let a host make a video of a few frames, bring it home and look at it; nothing of it stays anywhere.
 
     Returns:
@@ -75,51 +95,51 @@ def run_smoke_job(host: Host, image: str, *, on_news: Callable[[str], None]) -> 
     """
     with TemporaryDirectory(prefix="cosmos-smoke-") as name:
         folder = Path(name)
-        job = _job(host, image, _clip(folder / "clip.mp4"))
+        job = _job(host, image, request, _clip(folder / "clip.mp4", request))
         watch, log = _Watch(on_news), folder / "log"
         try:
             execution.stage_in(job, host, watch, on_sent=ignore_bytes)
-            computation = execution.compute(job, INFERENCE_PREVIEW, host, watch, labels=LABELS, log=log)
-            return _judged(job, host, computation, folder)
+            computation = execution.compute(job, request.operation, host, watch, labels=LABELS, log=log)
+            return _judged(job, request, host, computation, folder)
         finally:
             _clean_up(job, host)
 
 
-def _clip(path: Path) -> Path:
+def _clip(path: Path, request: SmokeRequest) -> Path:
     """Noise: a clip that no other job has, so that its input can go in the end."""
-    noise = np.random.default_rng()
-    with open_writer(path, width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=FPS, time_base=1 / FPS) as writer:
-        for index in range(FRAME_COUNT):
-            picture = noise.integers(0, 256, (HEIGHT_PX, WIDTH_PX, 3), np.uint8)
-            writer.write(Frame(picture, index, 1, 1 / FPS))
+    noise, size = np.random.default_rng(), (request.height_px, request.width_px, 3)
+    with open_writer(path, width_px=request.width_px, height_px=request.height_px, fps=FPS, time_base=1 / FPS) as writer:
+        for index in range(request.frame_count):
+            writer.write(Frame(noise.integers(0, 256, size, np.uint8), index, 1, 1 / FPS))
     return path
 
 
-def _job(host: Host, image: str, clip: Path) -> Job:
-    prompt = Prompt(text="a street at dawn", inputs={VIDEO: clip})
-    params = InferencePreview()
-    run = Run(prompt.id, INFERENCE_PREVIEW.name, INFERENCE_PREVIEW.family, params, request_key=new_id("rq"))
+def _job(host: Host, image: str, request: SmokeRequest, clip: Path) -> Job:
+    operation = request.operation
+    prompt = Prompt(text="a street at dawn", inputs=dict.fromkeys((VIDEO, *request.controls), clip))
+    params = completed(operation, request.params, prompt, prompt.inputs)
+    run = Run(prompt.id, operation.name, operation.family, params, request_key=new_id("rq"))
     job_id = new_id("jb")
-    sample = sample_of(INFERENCE_PREVIEW, run, prompt, prompt.inputs, prepared=clip.parent)
-    return job_of(INFERENCE_PREVIEW, job_id, [sample], host.paths(host_folder(job_id)), image=image)
+    sample = sample_of(operation, run, prompt, prompt.inputs, prepared=clip.parent)
+    return job_of(operation, job_id, [sample], host.paths(host_folder(job_id)), image=image)
 
 
-def _judged(job: Job, host: Host, computation: Computation, folder: Path) -> int:
+def _judged(job: Job, request: SmokeRequest, host: Host, computation: Computation, folder: Path) -> int:
     (item,) = job.items
-    outcome = execution.judge(job, INFERENCE_PREVIEW, host, computation)[item.run_id]
+    outcome = execution.judge(job, request.operation, host, computation)[item.run_id]
     if isinstance(outcome, NotCompleted):
         last = " | ".join((folder / "log").read_text(encoding="utf-8").splitlines()[-5:])
         raise type(outcome.error)(f"host {host.name}: the smoke job failed: {outcome.error}" + (f" ({last})" if last else ""))
     assert isinstance(outcome, Completed)
-    return _brought_home(job, item, outcome, host, folder)
+    return _brought_home(job, request, item, outcome, host, folder)
 
 
-def _brought_home(job: Job, item: JobItem, outcome: Completed, host: Host, folder: Path) -> int:
+def _brought_home(job: Job, request: SmokeRequest, item: JobItem, outcome: Completed, host: Host, folder: Path) -> int:
     files = execution.stage_out(job, item, outcome, host, folder / "home")
-    frame_count = probe(files[VIDEO]).frame_count
-    if frame_count != FRAME_COUNT:
-        raise SampleFailedError(f"host {host.name}: the video of the smoke job has {frame_count} frames, not {FRAME_COUNT}")
-    return frame_count
+    found, wanted = probe(files[VIDEO]).frame_count, request.frame_count
+    if found != wanted:
+        raise SampleFailedError(f"host {host.name}: the video of the smoke job has {found} frames, not {wanted}")
+    return found
 
 
 def _clean_up(job: Job, host: Host) -> None:

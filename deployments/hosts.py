@@ -100,18 +100,30 @@ def check(context: click.Context, name: str, as_json: bool) -> None:
 
 @host.command("setup")
 @click.argument("name")
-@click.option("--family", type=click.Choice(["preview"]), required=True, help="Family of models to make ready.")
 @click.option(
-    "--base-image", default="", help="Image with Python to build upon; without it the slim one of the Python that runs here."
+    "--family",
+    type=click.Choice(["preview", "transfer1", "transfer25", "cosmos3"]),
+    required=True,
+    help="Family of models to make ready.",
 )
+@click.option(
+    "--mode", "modes", multiple=True, help="What runs will do, which says what model files they need; can be given several times."
+)
+@click.option("--image", default="", help="Image to take instead of building one; it is fetched if it is not there.")
+@click.option("--base-image", default="", help="Image to build upon; without it that of the family.")
+@click.option("--source-url", default="", metavar="URL", help="Tar file with the source of the program, such as on a mirror.")
+@click.option("--checkpoints/--no-checkpoints", "has_checkpoints", default=True, help="Whether model files are downloaded.")
 @click.option(
     "--wheels",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=None,
-    help="Folder with the wheels of all libraries, for a host without internet.",
+    help="Folder with the wheels of all libraries, for the preview family on a host without internet.",
 )
-def setup(name: str, family: str, base_image: str, wheels: Path | None) -> None:
-    """Build the image of a family on the host, try it with a tiny job, and note it in the host block."""
+def setup(name: str, **wanted: Any) -> None:
+    """Make a host ready for a family: prerequisites, image, model files, and a tiny job; doing it again goes on where it stopped.
+
+    It says beforehand what it will download. The image is noted in the host block once the tiny job has completed.
+    """
     from deployments.host_setup import set_up
 
-    set_up(Settings(), name, family=family, base_image=base_image, wheels=wheels, say=say)
+    set_up(Settings(), name, **wanted, say=say)

@@ -1,20 +1,31 @@
-"""The documents say what the code says: parameters, links, dependencies, commands and deployments."""
+"""The documents say what the code says: parameters, families, requests, links, dependencies, commands and deployments."""
 
+import json
 import re
 from pathlib import Path
 
 import click
+import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from cosmos_ops.intake import FILE_NAMES, REFUSED_SUFFIXES
+from cosmos_ops.operations import FAMILIES, OPERATIONS
 from deployments.catalog import FLOWS, NAME, TAGS, interval_s
 from deployments.cli import cli
-from deployments.reference import parameters_page
+from deployments.reference import models_page, parameters_page, request_schema
+from deployments.reference.facts import FACTS, RESULTS
+from flows.request_files import PipelineRequest, read_requests
+from flows.requests import PromptRequest
 from tests.faults import printed
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REQUESTS = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8")
+EXAMPLES = sorted(path for path in (ROOT / "docs" / "examples").iterdir() if path.is_file())
+COMMAND = re.compile(r"(?m)^    cosmos .*$|`cosmos [a-z][^`]*`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -24,10 +35,67 @@ def direct_dependencies():
     return sorted(set(re.findall(r'"([A-Za-z][\w-]*)', "".join(lists))))
 
 
-def test_the_page_of_parameters_is_what_the_declarations_say():
-    assert (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8") == parameters_page(), (
-        "run: python -m deployments.reference > docs/parameters.md"
-    )
+def keys_of(text, heading):
+    """What stands in backquotes in the first column of the table that follows."""
+    lines = text.partition(heading)[2].partition("| --- |")[2].splitlines()[1:]
+    table = lines[: next((place for place, line in enumerate(lines) if not line.startswith("|")), len(lines))]
+    return {key for line in table for key in re.findall(r"`([^`]+)`", line.split("|")[1])}
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "made"),
+    [
+        ("parameters.md", "parameters", parameters_page),
+        ("models.md", "models", models_page),
+        ("request.schema.json", "schema", request_schema),
+    ],
+)
+def test_what_is_generated_is_what_the_code_says(name, argument, made):
+    kept = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert kept == made(), f"run: python -m deployments.reference {argument} > docs/{name}"
+
+
+def test_what_no_code_can_tell_is_said_of_every_family():
+    assert set(FACTS) == set(FAMILIES)
+    assert set(RESULTS) == {(known.name, known.family) for known in OPERATIONS if known.name != "enhance"}
+
+
+def test_every_example_is_in_the_table_of_examples_and_each_says_something_else():
+    rows = re.findall(r"(?m)^\| \[[^\]]+\]\(examples/([^)]+)\) \| (.+) \|$", REQUESTS)
+    assert sorted(name for name, _ in rows) == [path.name for path in EXAMPLES]
+    assert len({text for _, text in rows}) == len(rows)
+    assert f"every key and {len(rows)} examples" in README
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_written_out_is_what_the_schema_allows(path):
+    for request in read_requests(path):
+        jsonschema.validate(request.model_dump(mode="json", exclude_unset=True), json.loads(request_schema()))
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("## A request file", set(PipelineRequest.model_fields)),
+        ("A prompt:", set(PromptRequest.model_fields)),
+        ("## Files of a prompt", set(FILE_NAMES)),
+    ],
+)
+def test_the_page_of_requests_has_every_key_and_every_role(heading, names):
+    assert keys_of(REQUESTS, heading) == names
+
+
+def test_the_page_of_requests_has_every_name_of_a_file_and_every_suffix_that_is_refused():
+    section = REQUESTS.partition("## Files of a prompt")[2].partition("\n## ")[0]
+    names = {name for role, names in FILE_NAMES.items() if not role.endswith("_mask") for name in names}
+    assert [name for name in (*sorted(names), *REFUSED_SUFFIXES) if f"`{name}`" not in section] == []
+
+
+def test_the_page_of_requests_has_every_key_of_a_rendered_job(home, tmp_path):
+    done = CliRunner().invoke(cli, ["render", str(EXAMPLES[0]), "--out", str(tmp_path / "out")])
+    (job,) = (tmp_path / "out").glob("*/job.json")
+    assert done.exit_code == 0
+    assert keys_of(REQUESTS, "| key of `job.json`") == set(json.loads(job.read_text()))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -47,13 +115,14 @@ def test_every_direct_dependency_has_its_reason():
     assert [name for name in direct_dependencies() if name not in named] == []
 
 
-def test_every_command_in_the_readme_exists_with_its_options():
-    lines = re.findall(r"(?m)^    cosmos .*$", README) + re.findall(r"`cosmos [^`]*`", README)
-    assert len(lines) > 5
-    for line in lines:
-        words = line.strip(" `").split()[1:]
+@pytest.mark.parametrize(
+    "document", [page for page in DOCUMENTS if COMMAND.search(page.read_text("utf-8"))], ids=lambda p: p.name
+)
+def test_every_command_in_the_documents_exists_with_its_options(document):
+    for line in (found[0] for found in COMMAND.finditer(document.read_text(encoding="utf-8"))):
+        words = re.sub(r" [|#].*", "", line.strip(" `\n")).split()[1:]
         command = cli
-        while isinstance(command, click.Group) and words:
+        while isinstance(command, click.Group) and words and words[0] != "...":
             found = command.get_command(click.Context(command), words[0])
             assert found is not None, line
             command, words = found, words[1:]
@@ -68,7 +137,7 @@ def test_the_readme_begins_with_the_two_commands(target):
 
 def test_prefect_yaml_deploys_what_cosmos_up_serves():
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    flows = [f"{flow.fn.__module__.replace('.', '/')}.py:{flow.name}" for flow in FLOWS]
+    flows = [f"{flow.fn.__module__.replace('.', '/')}.py:{flow.fn.__name__}" for flow in FLOWS]
     assert [deployment["entrypoint"] for deployment in deployments] == flows
     for deployment, flow in zip(deployments, FLOWS, strict=True):
         assert [schedule["interval"] for schedule in deployment.get("schedules", [])] == [
@@ -82,3 +151,11 @@ def test_prefect_yaml_deploys_what_cosmos_up_serves():
 
 def test_the_page_of_faults_is_what_the_tests_promise():
     assert (ROOT / "docs" / "faults.md").read_text(encoding="utf-8") == printed.page()
+
+
+def test_every_room_of_the_house_is_on_its_page():
+    house = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## The house")[2].partition("\n## ")[0]
+    rooms = [path for path in (ROOT / "cosmos_ops").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in rooms if not path.name.startswith("_")]
+    assert "job.py" in names
+    assert [name for name in names if f"{name}`" not in house] == []

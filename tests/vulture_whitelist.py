@@ -20,15 +20,21 @@ _.type_annotation_map
 
 _.down_revision  # Alembic reads it of a migration
 
-_.vis_weight  # parameters of runs, read by their names
-_.edge_weight
-_.depth_weight
-_.seg_weight
-_.max_frames
-
-_.thumbnail  # read by its name when outputs are listed
-_.denoise_steps  # the same, of tests only
+_.thumbnail  # read by their names when outputs are listed
+_.gpu_plot
+_.denoise_steps  # parameters of tests only, read by their names
 _.half_precision
+_.seg_prompt
+
+_.framerate  # PyAV reads it of a codec
+
+_.redirect_request  # urllib and http.server call these
+_.http_error_308
+_.log_message
+_.do_HEAD
+_.do_GET
+_.do_POST
+_.daemon_threads
 
 _.base_url  # docker's SDK, urllib3 and paramiko read or call these of our adapters
 _._version

@@ -37,6 +37,10 @@ class Context:
     base_image: str
     is_offline: bool
     """Whether it brings all libraries itself."""
+    build_args: Mapping[str, str]
+    """What the Dockerfile is told."""
+    advice: str
+    """What to do about a step that fails without internet."""
 
     def chunks(self, on_sent: Callable[[int], None]) -> Iterator[bytes]:
         """The tar file piece by piece; the callback is told how many more bytes are under way."""
@@ -69,6 +73,8 @@ def build_context(*, wheels: Path | None = None, base_image: str = "") -> Iterat
             digest=_digest(tar, base_image),
             base_image=base_image,
             is_offline=wheels is not None,
+            build_args={"PYTHON": PYTHON, "BASE_IMAGE": base_image},
+            advice="If the host has no internet, bring the libraries with --wheels (docs/hosts.md)",
         )
 
 

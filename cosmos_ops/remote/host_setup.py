@@ -1,4 +1,4 @@
-"""Sets a host up for the preview family: docker builds its image there; `build_context` has what is sent."""
+"""Docker on a host builds an image; `build_context` and `family_images` have what is sent."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +9,7 @@ import docker
 import docker.errors
 
 from cosmos_ops.errors import HostUnhealthyError
-from cosmos_ops.remote.build_context import PYTHON, Context
+from cosmos_ops.remote.build_context import Context
 from cosmos_ops.remote.foreign import translated
 from cosmos_ops.remote.ssh_host import SSHHost
 
@@ -55,7 +55,7 @@ def build(host: SSHHost, context: Context, tag: str, *, on_line: Callable[[str],
             fileobj=context.chunks(on_sent),  # type: ignore[arg-type]
             custom_context=True,
             tag=tag,
-            buildargs={"PYTHON": PYTHON, "BASE_IMAGE": context.base_image},
+            buildargs=dict(context.build_args),
             labels={CONTEXT_LABEL: context.digest},
             network_mode="none" if context.is_offline else None,
             rm=True,
@@ -63,10 +63,10 @@ def build(host: SSHHost, context: Context, tag: str, *, on_line: Callable[[str],
             decode=True,
             timeout=SILENCE_LIMIT_S,
         )
-        _follow(host, answers, on_line)
+        _follow(host, answers, context.advice, on_line)
 
 
-def _follow(host: SSHHost, answers: Iterator[Any], on_line: Callable[[str], None]) -> None:
+def _follow(host: SSHHost, answers: Iterator[Any], advice: str, on_line: Callable[[str], None]) -> None:
     step, last = "it did not begin", deque[str](maxlen=LAST_LINES)
     for answer in answers:
         for line in _lines(answer):
@@ -78,7 +78,7 @@ def _follow(host: SSHHost, answers: Iterator[Any], on_line: Callable[[str], None
             on_line(line)
         if "error" in answer:
             words = " | ".join([*last, " ".join(str(answer["error"]).split())])
-            raise HostUnhealthyError(f"host {host.name}: the image could not be built; {step}: {words}. {_hint(words)}")
+            raise HostUnhealthyError(f"host {host.name}: the image could not be built; {step}: {words}. {_hint(words, advice)}")
 
 
 def _lines(answer: Mapping[str, Any]) -> list[str]:
@@ -90,14 +90,14 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
     return [line for line in lines if line and not line.startswith(BOOKKEEPING)]
 
 
-def _hint(words: str) -> str:
+def _hint(words: str, advice: str) -> str:
     if "no space left" in words.lower():
         return "Make room where docker keeps its images (`docker system df`, `docker image prune`)"
     if any(part in words for part in ("No module named pip", "python3: not found", "python3: command not found")):
         return "The base image needs python3 with pip; name another one with --base-image"
     if any(part in words for part in ("pull access denied", "dial tcp", "manifest unknown", "i/o timeout", "no such host")):
         return "If the host has no internet, load an image with Python there (`docker load`) and name it with --base-image"
-    return "If the host has no internet, bring the libraries with --wheels (docs/hosts.md)"
+    return advice
 
 
 def _inspected(api: docker.APIClient, image: str) -> dict[str, Any] | None:

@@ -13,11 +13,6 @@ from . import rig
 pytestmark = pytest.mark.gpu_machines
 
 
-def texts_of(run):
-    """What a program was given as prompt, by its own record or by the job's."""
-    return recorded().prompts[run.prompt_id].text
-
-
 @pytest.mark.parametrize("family", rig.FAMILIES)
 def test_one_that_the_guardrail_blocks(family, server, tmp_path):
     clip = a_clip(tmp_path / "clip.mp4", frame_count=25)

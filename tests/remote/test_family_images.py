@@ -13,14 +13,14 @@ IMAGES = pytest.mark.parametrize("image", FAMILY_IMAGES.values(), ids=FAMILY_IMA
 
 
 def dockerfile(image):
-    with family_context(image) as context:
+    with family_context(image, {}) as context:
         context.tar.seek(0)
         with tarfile.open(fileobj=context.tar) as tar:
             return tar.extractfile("Dockerfile").read().decode()
 
 
 def digest(image):
-    with family_context(image) as context:
+    with family_context(image, {}) as context:
         return context.digest
 
 
@@ -56,6 +56,15 @@ def test_another_source_is_another_context(image):
     assert digest(image.with_sources()) == digest(image.with_sources())
     assert digest(image.with_sources()) != digest(image.with_sources(source_url="http://mirror/source.tar.gz"))
     assert digest(image.with_sources()) != digest(image.with_sources(base_image="mirror/base:1"))
+
+
+def test_the_proxies_of_the_host_block_reach_the_build_and_no_other_variable_does():
+    environment = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "localhost", "HF_ENDPOINT": "http://mirror"}
+    image = FAMILY_IMAGES["transfer25"].with_sources()
+
+    with family_context(image, environment) as context:
+        assert context.build_args == {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "localhost"}
+        assert context.digest == digest(image)
 
 
 @pytest.mark.parametrize("text", ["two words", "line\nRUN evil", "tab\there"])

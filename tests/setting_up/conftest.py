@@ -1,0 +1,21 @@
+"""Host blocks as users save them, and none of them left for the tests of other files."""
+
+import pytest
+
+from blocks import GPUHost
+from tests.faults.conftest import forget_hosts
+from tests.remote.servers import host_key_of
+
+
+@pytest.fixture
+def save_host(prefect_api):
+    """Saves the block of a machine."""
+
+    def save(name, machine, **values):
+        login = {"address": machine.address, "port": machine.port, "user": "root", "key_path": str(machine.keys.plain)}
+        values = {"host_key": host_key_of(machine), "workspace": str(machine.workspace), **login, **values}
+        GPUHost(kind="ssh", **values).save(name, overwrite=True)
+
+    forget_hosts()
+    yield save
+    forget_hosts()

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from cosmos_ops.errors import InputError, VideoUnreadableError
@@ -19,6 +20,8 @@ from cosmos_ops.videos import VideoInfo
 TEXT_LENGTH_MAX = 10_000
 REFUSED_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz")
 CONTROLS = ("vis", "edge", "depth", "seg", "keypoint", "hdmap", "lidar", "wsm")
+ANY_VIDEO = VideoInfo(Path(), 1280, 704, 121, Fraction(24), 121 / 24, has_audio=False)
+"""Stands in for a file that cannot be read, while the rest of its request is checked."""
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"vis": ("blur",), "seg": ("segmentation",)}
 FILE_NAMES: Mapping[str, tuple[str, ...]] = {
     VIDEO: ("color.mp4", "video.mp4"),
@@ -103,13 +106,17 @@ def check_request(operation: Operation[Params], params: Params, text: str, video
             check_text(text)
         except InputError as error:
             problems.append(str(error))
+    unreadable: dict[str, Path] = {}
     for role, path in used_videos(operation, params, videos).items():
         try:
             infos[role] = probe(path, takes_pictures=operation.takes_pictures)
         except VideoUnreadableError as error:
             problems.append(str(error))
-    if len(infos) == len(used_videos(operation, params, videos)):
-        problems += operation.check(params, infos)
+            unreadable[role] = path
+    # What has nothing to do with a file that cannot be read is said as well.
+    like = next(iter(infos.values()), ANY_VIDEO)
+    found = operation.check(params, {**infos, **{role: replace(like, path=path) for role, path in unreadable.items()}})
+    problems += [problem for problem in found if not any(str(path) in problem for path in unreadable.values())]
     if problems:
         raise InputError("; ".join(problems))
 

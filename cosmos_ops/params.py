@@ -16,8 +16,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
 from cosmos_ops.errors import ParamsError
@@ -83,15 +92,18 @@ class Params(BaseModel):
             field.json_schema_extra = {"position": position}
         cls.model_rebuild(force=True)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _names_are_known(cls, data: Any) -> Any:
+    def _with_hints(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        fields = cls.model_fields
         if isinstance(data, Mapping):
-            for name in data:
-                if name not in cls.model_fields:
-                    raise ValueError(unknown_name(str(name), list(cls.model_fields)))
-            return {name: _as_choice(value, cls.model_fields[name]) for name, value in data.items()}
-        return data
+            data = {name: _as_choice(value, fields[name]) if name in fields else value for name, value in data.items()}
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise ValidationError.from_exception_data(
+                error.title, [_with_hint(problem, list(fields)) for problem in error.errors(include_url=False)]
+            ) from None
 
     @classmethod
     def read(cls, data: Mapping[str, JsonValue]) -> Self:
@@ -200,6 +212,15 @@ def one_line(error: ValidationError) -> str:
         shown = f", not {given!r}" if path and isinstance(given, bool | int | float | str) else ""
         problems.append(f"{path}: {message}{shown}" if path else message)
     return "; ".join(problems)
+
+
+def _with_hint(problem: ErrorDetails, known: list[str]) -> InitErrorDetails:
+    """The same problem; of a parameter that does not exist with the nearest one that does."""
+    kind: str | PydanticCustomError = problem["type"]
+    path = problem["loc"]
+    if kind == "extra_forbidden" and len(path) == 1:
+        kind, path = PydanticCustomError("unknown_parameter", "{sentence}", {"sentence": unknown_name(str(path[0]), known)}), ()
+    return InitErrorDetails(type=kind, loc=path, input=problem["input"], ctx=problem.get("ctx", {}))
 
 
 def _as_choice(value: Any, field: FieldInfo) -> Any:

@@ -27,12 +27,14 @@ TOKENIZER = replace(
 )
 GUARDRAIL = replace(EDGE, repository="nvidia/Cosmos-Guardrail1", file="*", revision="d6d4bfa899a71454a700907664f3e88f503950cf")
 TEXT_GUARD = Checkpoint("Qwen/Qwen3Guard-Gen-0.6B", "*", "hub", APACHE)
+STYLE = Checkpoint("google/siglip2-so400m-patch16-naflex", "*", "hub", APACHE)
+"""Of the conditioner of the base models, whether a style image is given or not (`config.py` of transfer2.5)."""
 SAM2 = Checkpoint("facebook/sam2-hiera-large", "*", "hub", APACHE)
 GROUNDING_DINO = Checkpoint("IDEA-Research/grounding-dino-base", "*", "hub", APACHE)
 VIDEO_DEPTH = Checkpoint("depth-anything/Video-Depth-Anything-Small", "*", "hub", APACHE)
 
 TRANSFER25: Mapping[str, tuple[Checkpoint, ...]] = {
-    "always": (REASON, TOKENIZER),
+    "always": (REASON, TOKENIZER, STYLE),
     "edge": (EDGE,),
     "vis": (BLUR,),
     "depth": (DEPTH,),

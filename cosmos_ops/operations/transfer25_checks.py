@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 
-from cosmos_ops.operations.transfer25_frames import CHUNK, aspect_ratio, chunk_count, last_chunk, used_frames
+from cosmos_ops.operations.transfer25_frames import (
+    CHUNK,
+    OTHER_PICTURES,
+    aspect_ratio,
+    chunk_count,
+    is_picture,
+    last_chunk,
+    used_frames,
+)
 from cosmos_ops.operations.transfer25_params import FRAMES_MAX, InferenceTransfer25
 from cosmos_ops.params import active_controls
 from cosmos_ops.runs import VIDEO
@@ -15,13 +23,16 @@ GPUS = (1, 2, 4, 8)
 
 def check(params: InferenceTransfer25, videos: Mapping[str, VideoInfo]) -> list[str]:
     """All problems of a request, each a sentence that begins with what is wrong."""
-    problems = [*_process_problems(params), *_style_problems(params, videos), *_mask_problems(params, videos)]
+    problems = [*_process_problems(params), *_picture_problems(videos), *_style_problems(params, videos)]
+    problems += [*_mask_problems(params, videos), *_guided_problems(params, videos)]
     video = videos.get(VIDEO)
     if video is None:
         return [*problems, "video: there is no input video, and the model needs one beside control files; add one"]
     frames = used_frames(video.frame_count, params.max_frames)
     problems += _video_problems(params, video)
     problems += _length_problems(params, frames)
+    if frames == 1:
+        problems += _lone_mask_problems(params, videos)
     for role, other in videos.items():
         if role not in (VIDEO, "style_image"):
             problems += _differences(other, video, frames)
@@ -39,6 +50,14 @@ def _process_problems(params: InferenceTransfer25) -> list[str]:
     return problems
 
 
+def _picture_problems(videos: Mapping[str, VideoInfo]) -> list[str]:
+    return [
+        f"{file.path}: of pictures, the program reads png and jpg alone; convert it to one of them"
+        for role, file in videos.items()
+        if file.path.suffix.lower() in OTHER_PICTURES and role != "guided_mask"
+    ]
+
+
 def _style_problems(params: InferenceTransfer25, videos: Mapping[str, VideoInfo]) -> list[str]:
     style = videos.get("style_image")
     if style is None:
@@ -48,15 +67,48 @@ def _style_problems(params: InferenceTransfer25, videos: Mapping[str, VideoInfo]
         problems.append(f"{style.path}: a style image and the vis control both set the style; leave the image out, or vis_weight")
     if params.context_frame_index:
         problems.append(f"{style.path}: a style image counts for nothing beside context_frame_index; leave one of them out")
+    if style.frame_count > 1:
+        problems.append(
+            f"{style.path}: it has {style.frame_count} frames, and only the first would set the style; give that one as a picture"
+        )
     return problems
 
 
 def _mask_problems(params: InferenceTransfer25, videos: Mapping[str, VideoInfo]) -> list[str]:
-    return [
-        f"{name}_mask_prompt: it counts for nothing beside the mask {videos[f'{name}_mask'].path}; leave one of them out"
-        for name in active_controls(params)
-        if f"{name}_mask" in videos and getattr(params, f"{name}_mask_prompt")
-    ]
+    problems = []
+    for name in _prompted_masks(params):
+        if f"{name}_mask" in videos:
+            mask = videos[f"{name}_mask"].path
+            problems.append(f"{name}_mask_prompt: it counts for nothing beside the mask {mask}; leave one of them out")
+        elif params.num_gpus > 1:
+            problems.append(
+                f"{name}_mask_prompt: the processes of {params.num_gpus} GPUs write the mask into one file at the same time; "
+                "set num_gpus to 1, or give the mask as a file"
+            )
+    return problems
+
+
+def _lone_mask_problems(params: InferenceTransfer25, videos: Mapping[str, VideoInfo]) -> list[str]:
+    """The program stretches a mask over the frames after the first one, and fails if there are none."""
+    files = [videos[f"{name}_mask"].path for name in active_controls(params) if f"{name}_mask" in videos]
+    wrong = [*files, *(f"{name}_mask_prompt" for name in _prompted_masks(params))]
+    return [f"{one}: the program fails on the mask of a single frame; leave it out, or use more frames" for one in wrong]
+
+
+def _guided_problems(params: InferenceTransfer25, videos: Mapping[str, VideoInfo]) -> list[str]:
+    mask = videos.get("guided_mask")
+    if mask is None:
+        return []
+    problems = []
+    if is_picture(mask) and mask.frame_count == 1:
+        problems.append(f"{mask.path}: a guided mask is read as mp4 alone; give it as a video, if need be of one frame")
+    if params.distilled:
+        problems.append(f"{mask.path}: a guided mask counts for nothing with the distilled model; leave it out, or distilled")
+    return problems
+
+
+def _prompted_masks(params: InferenceTransfer25) -> list[str]:
+    return [name for name in active_controls(params) if getattr(params, f"{name}_mask_prompt")]
 
 
 def _video_problems(params: InferenceTransfer25, video: VideoInfo) -> list[str]:

@@ -1,10 +1,12 @@
 """How cosmos-transfer2.5 cuts a video into chunks, and which files it can read."""
 
-from pathlib import Path
+from cosmos_ops.videos import VideoInfo
 
 CHUNK = 93
 """Frames that the released models make at a time."""
 PICTURES = (".png", ".jpg", ".jpeg")
+OTHER_PICTURES = (".webp", ".bmp", ".tif", ".tiff", ".tga", ".ppm", ".pgm", ".jp2", ".exr")
+"""Pictures that the program does not know."""
 RATIOS = (("16:9", 16 / 9), ("4:3", 4 / 3), ("1:1", 1.0), ("3:4", 3 / 4), ("9:16", 9 / 16))
 
 
@@ -28,6 +30,13 @@ def aspect_ratio(width_px: int, height_px: int) -> str:
     return min(RATIOS, key=lambda ratio: (ratio[1] - width_px / height_px) ** 2)[0]
 
 
-def is_read(path: Path) -> bool:
-    """Whether the program reads such a file; the documents name mp4 for videos."""
-    return path.suffix.lower() in (".mp4", *PICTURES)
+def is_picture(file: VideoInfo) -> bool:
+    """Whether the name says that a file is a picture."""
+    return file.path.suffix.lower() in (*PICTURES, *OTHER_PICTURES)
+
+
+def is_read(file: VideoInfo) -> bool:
+    """Whether the program reads all frames of such a file as players show them; the documents name mp4 for videos."""
+    suffix = file.path.suffix.lower()
+    # Of an animated picture it would take one frame.
+    return (suffix == ".mp4" and not file.is_turned) or (suffix in PICTURES and file.frame_count == 1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cosmos_ops.job import Sample
 from cosmos_ops.operations.transfer25_params import InferenceTransfer25
-from cosmos_ops.operations.transfer25_spec import computed_models
+from cosmos_ops.operations.transfer25_spec import computed_models, settled
 from cosmos_ops.runs import VIDEO, Phase
 
 QUIET_S = 1800.0
@@ -13,8 +13,8 @@ LOADING_S = 3600.0
 STEP_S = 66.0
 """A step at 720 on one H20 in NVIDIA's older table (2326.6 s for 35); newer ones say 20 s."""
 SPARE = 10.0
-DISTILLED_CHUNK_S = 180.0
-"""A chunk of the distilled model on one H20; it shows no bar."""
+DISTILLED_STEP_S = 45.0
+"""A step of the distilled model on one H20 (176.4 s for 4), which shows no bar: its chunks are silent as a whole."""
 FRAME_S = 3.0
 """A frame of depth, segmentation, guardrail or face blur on a slow GPU."""
 MEGAPIXELS = {"1080": 2.03, "1024": 1.31, "720": 0.92, "720p": 0.92, "720robocasa": 0.92}
@@ -31,7 +31,8 @@ def stall_limits_s(samples: Sequence[Sample[InferenceTransfer25]]) -> dict[str, 
     params = [sample.run.params for sample in samples]
     # Attention grows with the square of the pixels.
     step_s = max(STEP_S * (MEGAPIXELS.get(one.resolution, 0.92) / 0.92) ** 2 for one in params)
-    sampling_s = DISTILLED_CHUNK_S * step_s / STEP_S if params[0].distilled else step_s
+    steps = max(settled(sample).num_steps for sample in samples)
+    sampling_s = DISTILLED_STEP_S * steps * step_s / STEP_S if params[0].distilled else step_s
     models = max(len(computed_models(sample)) for sample in samples)
     return {
         Phase.LOADING.value: LOADING_S,

@@ -1,9 +1,9 @@
 """Parameters of inference with cosmos-transfer2.5, and what of them follows from the prompt and the input."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from typing_extensions import Self
 
 from cosmos_ops.params import ControlParams, PerProcess, PerRun, active_controls
@@ -17,7 +17,16 @@ DISTILLED_STEPS = 4
 TEXT_LENGTH_MAX = 10_000
 
 Strength = Literal["very_low", "low", "medium", "high", "very_high"]
-Resolution = Literal["1080", "1024", "720", "512", "480", "480p", "720p", "720robocasa", "256"]
+
+
+def _as_text(value: Any) -> Any:
+    """YAML reads 720 as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Resolution = Annotated[
+    Literal["1080", "1024", "720", "512", "480", "480p", "720p", "720robocasa", "256"], BeforeValidator(_as_text)
+]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
 
 
@@ -50,7 +59,7 @@ class InferenceTransfer25(ControlParams):
     num_conditional_frames: Annotated[int, PerRun("num_conditional_frames")] = Field(1, ge=0, le=2)
     """Number of frames by which the chunks of 93 frames overlap, in videos that are longer."""
     negative_prompt: Annotated[str, PerRun("negative_prompt", omit="")] = Field("", max_length=TEXT_LENGTH_MAX)
-    """What the video is not to show; empty takes that of the prompt, or else that of the model."""
+    """What the video is not to show; empty takes that of the prompt, or else that of the model; the distilled one has none."""
     context_frame_index: Annotated[int, PerRun("context_frame_index", omit=0)] = Field(0, ge=0, le=1_000_000)
     """Index of the input's frame that sets the style, counted from 0; 0 takes none."""
     edge_threshold: Annotated[Strength, PerRun("edge.preset_edge_threshold", of="edge")] = Field("medium")
@@ -68,7 +77,7 @@ class InferenceTransfer25(ControlParams):
     seg_mask_prompt: Annotated[Words, PerRun("seg.mask_prompt", of="seg", omit="")] = Field("")
     """Objects to which the seg control is limited; empty: the whole picture."""
     guided_generation_step_threshold: Annotated[int, PerRun("guided_generation_step_threshold")] = Field(25, ge=0, le=1000)
-    """Number of steps for which the white parts of the guided mask are held to the input."""
+    """Last step, counted from 0, in which the white parts of the guided mask are held to the input."""
     show_control_condition: Annotated[bool, PerRun("show_control_condition")] = Field(False)
     """Whether the controls are shown beside the output, in the same video."""
     show_input: Annotated[bool, PerRun("show_input")] = Field(False)
@@ -87,7 +96,9 @@ class InferenceTransfer25(ControlParams):
     @model_validator(mode="after")
     def _some_control_has_weight(self) -> Self:
         if not active_controls(self):
-            raise ValueError("all control weights are 0; give at least one of edge, vis, depth and seg a weight above 0")
+            raise ValueError(
+                "edge_weight: all control weights are 0; give at least one of edge, vis, depth and seg a weight above 0"
+            )
         return self
 
 

@@ -23,7 +23,7 @@ from cosmos_ops.operations.outcomes import outcomes
 from cosmos_ops.operations.transfer25_limits import stall_limit_s, stall_limits_s
 from cosmos_ops.operations.transfer25_params import InferenceTransfer25
 from cosmos_ops.operations.transfer25_reader import VIDEO_REFUSED
-from cosmos_ops.operations.transfer25_spec import BATCH, batch_file, computed_models, frames_of, plan_file
+from cosmos_ops.operations.transfer25_spec import BATCH, batch_file, computed_models, frames_of, has_mask, plan_file
 from cosmos_ops.params import active_controls, process_arguments
 from cosmos_ops.runs import VIDEO, Phase
 
@@ -118,7 +118,8 @@ def _item(sample: Sample[InferenceTransfer25]) -> JobItem:
     suffix = ".jpg" if is_picture else ".mp4"
     role, name = ("image", "image.jpg") if is_picture else (VIDEO, "video.mp4")
     controls = active_controls(sample.run.params)
-    beside = [f"control_{control}" for control in controls] + [f"mask_{control}" for control in controls]
+    beside = [f"control_{control}" for control in controls]
+    beside += [f"mask_{control}" for control in controls if has_mask(sample, control)]
     beside += ["mask_guided_generation"] if "guided_mask" in sample.inputs else []
     return JobItem(
         run_id=run_id,

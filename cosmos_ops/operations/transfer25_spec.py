@@ -22,7 +22,7 @@ _FILE_KEYS = {VIDEO: "video_path", "style_image": "image_context_path", "guided_
 
 def prepare(_params: InferenceTransfer25, videos: Mapping[str, VideoInfo]) -> tuple[Preparation, ...]:
     """Videos that the program may not read become mp4."""
-    return tuple(Preparation(role, role, "mp4") for role, video in videos.items() if not is_read(video.path))
+    return tuple(Preparation(role, role, "mp4") for role, video in videos.items() if not is_read(video))
 
 
 def batch_file(samples: Sequence[Sample[InferenceTransfer25]], paths: JobPaths) -> TextFile:
@@ -33,13 +33,13 @@ def batch_file(samples: Sequence[Sample[InferenceTransfer25]], paths: JobPaths) 
 
 def plan_file(samples: Sequence[Sample[InferenceTransfer25]]) -> TextFile:
     """Chunks and steps of each run; the program does not read it."""
-    plan = {sample.run.id: {"chunks": _chunks(sample), "steps": _settled(sample).num_steps} for sample in samples}
+    plan = {sample.run.id: {"chunks": _chunks(sample), "steps": settled(sample).num_steps} for sample in samples}
     return TextFile(PLAN, json.dumps(plan) + "\n")
 
 
 def sample_object(sample: Sample[InferenceTransfer25], paths: JobPaths) -> dict[str, JsonValue]:
     """The sample with its files where the process sees them."""
-    params = _settled(sample)
+    params = settled(sample)
     spec: dict[str, JsonValue] = {"name": sample.run.id, "prompt": sample.prompt.text, **spec_values(params)}
     if frames_of(sample) == 1:
         # The program reflects frames until a chunk is full, for ever if there is only one.
@@ -55,9 +55,19 @@ def sample_object(sample: Sample[InferenceTransfer25], paths: JobPaths) -> dict[
     return spec
 
 
+def settled(sample: Sample[InferenceTransfer25]) -> InferenceTransfer25:
+    """The parameters that really count."""
+    return complete(sample.run.params, sample.prompt, sample.videos)
+
+
 def frames_of(sample: Sample[InferenceTransfer25]) -> int:
     """How many frames the output has."""
     return used_frames(sample.videos[VIDEO].frame_count, sample.run.params.max_frames)
+
+
+def has_mask(sample: Sample[InferenceTransfer25], control: str) -> bool:
+    """Whether a control is limited to a part of the picture."""
+    return f"{control}_mask" in sample.inputs or bool(getattr(sample.run.params, f"{control}_mask_prompt"))
 
 
 def computed_models(sample: Sample[InferenceTransfer25]) -> set[str]:
@@ -68,10 +78,6 @@ def computed_models(sample: Sample[InferenceTransfer25]) -> set[str]:
     if any(getattr(params, f"{name}_mask_prompt") for name in controls):
         modes.add("auto-seg")
     return modes
-
-
-def _settled(sample: Sample[InferenceTransfer25]) -> InferenceTransfer25:
-    return complete(sample.run.params, sample.prompt, sample.videos)
 
 
 def _chunks(sample: Sample[InferenceTransfer25]) -> int:

@@ -270,7 +270,7 @@ def test_a_long_video_has_a_bar_and_a_seed_for_each_chunk(place):
 
 
 def test_one_frame_is_an_image(place):
-    ended = generate(place, sample(edge={}, max_frames=1))
+    ended = generate(place, sample(edge={}, max_frames=1, num_video_frames_per_chunk=1))
 
     assert {"a.jpg", "a.txt", "a_control_edge.jpg"} < set(ended.files())
     assert video_info(ended.folder / "a.jpg")[2:] == (20, 16)
@@ -447,7 +447,20 @@ def test_without_guardrails_nothing_is_blocked(place):
         ),
         ({"edge": {"control_path": "broken.mp4"}}, "ValueError: "),
         ({"video_path": "broken.mp4"}, "ValueError: "),
+        ({"edge": {"mask_path": "short.mp4"}}, "ValueError: No input frames; cannot pad."),
         ({"num_video_frames_per_chunk": 61}, "AssertionError"),
+        ({"max_frames": 1}, "TimeoutError: a chunk of a single frame is reflected for ever"),
+        (
+            {"video_path": "long.mp4", "max_frames": 94, "num_conditional_frames": 0, "edge": {}},
+            "TimeoutError: a chunk of a single frame",
+        ),
+        ({"edge": {"control_path": "long.mp4"}}, "RuntimeError: The size of tensor a (960) must match"),
+        ({"max_frames": 2, "num_conditional_frames": 2}, "RuntimeError: torch.cat(): expected a non-empty list of Tensors"),
+        (
+            {"max_frames": 1, "num_video_frames_per_chunk": 1, "edge": {"mask_prompt": "car"}},
+            "RuntimeError: Input and output sizes should be greater than 0",
+        ),
+        ({"guided_generation_mask": "prompt.txt"}, "ValueError: Unknown video mask format: "),
         ({"name": "x/y"}, "FileNotFoundError: [Errno 2]"),
     ],
 )

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from .program import Settings, bar, digest_of, file_digest, obey, orders, step, video_info
+from .program import Settings, bar, digest_of, file_digest, obey, orders, step
 from .reports import Log
 from .transfer25_arguments import DISTILLED, HINTS, hints_of
+from .transfer25_files import SIZES, check_guided, check_shapes, files_beside, nearest, read
 
 CONFIG = "cosmos_transfer2/config.py"
 PIPE = "cosmos_transfer2/_src/transfer2/inference/inference_pipeline.py"
@@ -18,19 +19,6 @@ REPOSITORY = "nvidia/Cosmos-Transfer2.5-2B"
 MULTI = "multicontrol"
 CHUNK_FRAMES = 93
 DISTILLED_STEPS = 4
-RATIOS = {"1,1": 1.0, "4,3": 4 / 3, "3,4": 3 / 4, "16,9": 16 / 9, "9,16": 9 / 16}
-# Width and height for each of the ratios.
-SIZES = {
-    "1080": ((1024, 1024), (1440, 1056), (1056, 1440), (1920, 1056), (1056, 1920)),
-    "1024": ((1024, 1024), (1280, 1024), (1024, 1280), (1280, 768), (768, 1280)),
-    "720": ((960, 960), (960, 704), (704, 960), (1280, 704), (704, 1280)),
-    "512": ((512, 512), (640, 512), (512, 640), (640, 384), (384, 640)),
-    "480": ((480, 480), (640, 480), (480, 640), (768, 432), (432, 768)),
-    "480p": ((640, 640), (640, 480), (480, 640), (832, 480), (480, 832)),
-    "720p": ((960, 960), (960, 720), (720, 960), (1280, 720), (720, 1280)),
-    "720robocasa": ((720, 720), (960, 720), (720, 960), (1280, 720), (720, 1280)),
-    "256": ((256, 256), (320, 256), (256, 320), (320, 192), (192, 320)),
-}
 
 
 class Checkpoint(NamedTuple):
@@ -105,17 +93,22 @@ class Pipeline:
     def generate(self, sample: SimpleNamespace) -> Result:
         """Sample a video chunk by chunk."""
         self._note(472, "Loading input video...")
-        video = video_info(sample.video_path)
+        video = read(sample.video_path)
         frames = min(video.frames, sample.max_frames or video.frames)
         bucket = SIZES[sample.resolution][nearest(video.width / video.height)]
+        check_guided(sample)
         self._note(492, "Computing prompt text embeddings...")
         self._note(525, "Loading control inputs...")
         controls = {hint: self._control(sample, hint) for hint in hints_of(sample)}
         masks = {hint: mask for hint in hints_of(sample) if (mask := _mask(sample, hint))}
+        check_shapes(sample, bucket)
         if sample.num_video_frames_per_chunk != (1 if frames == 1 else CHUNK_FRAMES) and frames > 1:
             raise AssertionError(f"{sample.num_video_frames_per_chunk} frames per chunk; the model takes {CHUNK_FRAMES}")
+        if masks and frames == 1:
+            raise RuntimeError("Input and output sizes should be greater than 0, but got input (D: 0) output (D: 0)")
         seeds = self._sample(sample, frames)
-        size = (video.width, video.height) if sample.keep_input_resolution else bucket
+        even = (video.width - video.width % 2, video.height - video.height % 2)
+        size = even if sample.keep_input_resolution else bucket
         beside = sample.show_input + sample.show_control_condition * len(controls)
         weights = effective_weights(sample, self.union)
         if masks and sum(weights) > 1:
@@ -139,13 +132,15 @@ class Pipeline:
             "beside": beside,
         }
         whole = (size[0] * (1 + beside), size[1])
+        if sample.guided_generation_mask:
+            masks["guided_generation"] = file_digest(sample.guided_generation_mask)
         return Result(frames, int(video.fps), whole, size, source, controls, masks)
 
     def _control(self, sample: SimpleNamespace, hint: str) -> str:
         """The digest of a control, which is read, or else computed from the input."""
         control = getattr(sample, hint)
         if control["control_path"]:
-            video_info(control["control_path"])
+            read(control["control_path"])
             return file_digest(control["control_path"])
         how = {"edge": "preset_edge_threshold", "vis": "preset_blur_strength", "seg": "control_prompt"}.get(hint)
         words = control[how] if how else ""
@@ -157,14 +152,14 @@ class Pipeline:
 
     def _guided(self, sample: SimpleNamespace) -> list[Any]:
         mask = sample.guided_generation_mask
-        if not mask:
+        if not mask or self.is_distilled:
             return []
         labels = [sample.guided_generation_step_threshold, sample.guided_generation_foreground_labels]
         return [file_digest(mask) if Path(mask).is_file() else mask, file_digest(sample.video_path), *labels]
 
     def _sample(self, sample: SimpleNamespace, frames: int) -> list[int]:
         """Draw the bar of each chunk; the seeds of the chunks, each drawn from the one before."""
-        chunks = chunk_count(frames, sample.num_conditional_frames)
+        chunks = self._chunks(sample, frames)
         steps = DISTILLED_STEPS if self.is_distilled else sample.num_steps
         given = orders(sample.prompt)
         seed, seeds, took_s = sample.seed, [], []
@@ -189,10 +184,21 @@ class Pipeline:
             )
         return seeds
 
+    def _chunks(self, sample: SimpleNamespace, frames: int) -> int:
+        """The number of chunks; where upstream fills up one frame by reflection for ever, this fails instead."""
+        if sample.num_video_frames_per_chunk == 1:
+            return 1
+        overlap = sample.num_conditional_frames
+        chunks = chunk_count(frames, overlap)
+        if frames - (chunks - 1) * (CHUNK_FRAMES - overlap) == 1:
+            raise TimeoutError("a chunk of a single frame is reflected for ever")
+        if frames == overlap:
+            raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        return chunks
+
     def _match_frames(self, sample: SimpleNamespace, frames: int) -> None:
-        for hint in hints_of(sample):
-            path = getattr(sample, hint)["control_path"]
-            if path and video_info(path).frames < frames:
+        for path in files_beside(sample):
+            if read(path).frames < frames:
                 raise ValueError("No input frames; cannot pad. Verify that video frame counts match.")
 
     def _note(self, line: int, text: str, *, level: str = "INFO") -> None:
@@ -223,15 +229,10 @@ def effective_weights(sample: SimpleNamespace, union: list[str]) -> list[float]:
 def _mask(sample: SimpleNamespace, hint: str) -> str:
     control = getattr(sample, hint)
     if control["mask_path"]:
-        video_info(control["mask_path"])
+        read(control["mask_path"])
         return file_digest(control["mask_path"])
     return digest_of([file_digest(sample.video_path), control["mask_prompt"]]) if control["mask_prompt"] else ""
 
 
 def chunk_count(frames: int, overlap: int) -> int:
     return 1 if frames <= CHUNK_FRAMES else 1 + math.ceil((frames - CHUNK_FRAMES) / (CHUNK_FRAMES - overlap))
-
-
-def nearest(ratio: float) -> int:
-    """The place of the nearest of the five ratios."""
-    return min(range(len(RATIOS)), key=lambda place: abs(list(RATIOS.values())[place] - ratio))

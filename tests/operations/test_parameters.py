@@ -171,3 +171,10 @@ def test_choices_are_choices_on_the_command_line_too():
     assert CliRunner().invoke(command, ["--style", "wild"]).output == "wild\n"
     assert CliRunner().invoke(command, ["--style", "loud"]).exit_code == 2
     assert issubclass(Chosen, BaseModel)
+
+
+def test_an_unknown_name_does_not_hide_what_else_is_wrong():
+    with pytest.raises(ParamsError) as error:
+        Extended.read({"denoise_step": 3, "haze": 9, "seed": "many"})
+
+    assert all(part in str(error.value) for part in ("unknown parameter 'denoise_step'", "haze: ", "seed: "))

@@ -129,7 +129,8 @@ def test_what_the_set_of_controls_or_the_process_decides_never_mixes():
 
 
 def test_a_run_promises_its_video_and_may_leave_its_controls_and_masks():
-    sample = a_sample(params_of(edge_weight=1, seg_weight=1), guided_mask="guided.mp4")
+    params = params_of(edge_weight=1, depth_weight=1, seg_weight=1, seg_mask_prompt="car")
+    sample = a_sample(params, edge_mask="mask.mp4", guided_mask="guided.mp4")
     (item,) = a_job(sample).items
 
     assert item.markers == (PurePosixPath("out/rs_1.txt"),)
@@ -138,6 +139,7 @@ def test_a_run_promises_its_video_and_may_leave_its_controls_and_masks():
         ("video", "out/rs_1.mp4", "video.mp4", False),
         ("spec", "out/rs_1.json", "spec.json", True),
         ("control_edge", "out/rs_1_control_edge.mp4", "control_edge.mp4", True),
+        ("control_depth", "out/rs_1_control_depth.mp4", "control_depth.mp4", True),
         ("control_seg", "out/rs_1_control_seg.mp4", "control_seg.mp4", True),
         ("mask_edge", "out/rs_1_mask_edge.mp4", "mask_edge.mp4", True),
         ("mask_seg", "out/rs_1_mask_seg.mp4", "mask_seg.mp4", True),
@@ -162,6 +164,8 @@ def test_loading_and_long_inputs_and_large_pictures_may_be_silent_for_longer():
     assert of(large, Phase.SAMPLING) > 1.5 * of(short, Phase.SAMPLING)
     # A chunk of the distilled model on the slowest GPU of the published tables takes 176 s, without a bar.
     assert of(a_job(a_sample(params_of(distilled=True))), Phase.SAMPLING) >= 10 * 176
+    many = a_sample(params_of(distilled=True, num_steps=40), number=2)
+    assert of(a_job(a_sample(params_of(distilled=True)), many), Phase.SAMPLING) >= 100 * 176
 
 
 COUNT = 8

@@ -147,6 +147,7 @@ def test_files_that_the_program_may_not_read_become_mp4():
         "depth": info("depth.MKV"),
         "style_image": info("style.jpeg", frames=1),
         "guided_mask": info("mask.webm"),
+        "depth_mask": info("moving.png", frames=93),
     }
     steps = INFERENCE_TRANSFER25.prepare(params_of(), videos)
 
@@ -154,6 +155,7 @@ def test_files_that_the_program_may_not_read_become_mp4():
         ("video", "video", "mp4"),
         ("depth", "depth", "mp4"),
         ("guided_mask", "guided_mask", "mp4"),
+        ("depth_mask", "depth_mask", "mp4"),
     ]
 
 
@@ -171,13 +173,14 @@ def test_it_reads_the_video_the_files_of_its_controls_and_what_sets_the_style():
         ({"edge_weight": 1.1}, "edge_weight: Input should be less than or equal to 1"),
         ({"edge_weight": -0.1}, "edge_weight"),
         ({"resolution": "704"}, "resolution"),
-        ({"resolution": 720}, "resolution"),
+        ({"resolution": 704}, "resolution: Input should be '1080'"),
+        ({"resolution": True}, "resolution"),
         ({"num_steps": -1}, "num_steps"),
         ({"max_frames": 5001}, "max_frames"),
         ({"num_conditional_frames": 3}, "num_conditional_frames"),
         ({"edge_threshold": "strong"}, "edge_threshold"),
         ({"compile_tokenizer": "MODERATE"}, "compile_tokenizer"),
-        ({"edge_weight": 0}, "all control weights are 0"),
+        ({"edge_weight": 0}, "^edge_weight: all control weights are 0"),
         ({"sigma_max": 70}, "unknown parameter 'sigma_max'"),
         ({"num_video_frames_per_chunk": 93}, "unknown parameter"),
         ({"keypoint_weight": 1}, "unknown parameter 'keypoint_weight'"),
@@ -186,6 +189,11 @@ def test_it_reads_the_video_the_files_of_its_controls_and_what_sets_the_style():
 def test_what_the_model_does_not_know_is_refused(values, said):
     with pytest.raises(ParamsError, match=said):
         params_of(**values)
+
+
+def test_a_resolution_that_is_written_as_a_number_is_the_same():
+    assert params_of(resolution=720) == params_of(resolution="720")
+    assert line_of(a_sample(params_of(resolution=480)))["resolution"] == "480"
 
 
 def test_stored_parameters_come_back():

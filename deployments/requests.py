@@ -36,6 +36,7 @@ def render(path: Path, out: Path, say: Say) -> None:
     asked = _checked(read_requests(path), path, say, api_url=None)
     if out.exists() and any(out.iterdir()):
         raise OutputsFolderError(f"{out} is not empty; name a new folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
     by_run = {one.run.id: one for one in asked}
     plan: list[dict[str, Any]] = []
     for runs in _in_stages([one.run for one in asked]):
@@ -75,7 +76,7 @@ def submit(path: Path, *, name: str, watches: bool, say: Say) -> None:
     ]
     for flow_run in flow_runs:
         say(f"flow run {flow_run.name} ({flow_run.id}): {server.removesuffix('/api')}/runs/flow-run/{flow_run.id}")
-    say(f"Submitted {len(asked)} runs in {len(flow_runs)} flow runs.")
+    say(f"Submitted {len(asked)} runs in {len(flow_runs)} flow run{'s' if len(flow_runs) > 1 else ''}.")
     if watches:
         follow(flow_runs, say)
 
@@ -122,7 +123,6 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 def render_command(file: Path, out: Path) -> None:
     """Write every job of a request FILE as it would be staged, one folder each; nothing is sent or started."""
-    out.mkdir(parents=True, exist_ok=True)
     render(file, out, click.echo)
 
 

@@ -11,7 +11,7 @@ from cosmos_ops.params import Params
 from cosmos_ops.runs import VIDEO, Prompt, Run
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import Store
-from flows.prompts import read_prompt
+from flows.prompts import read_prompt, read_video_prompt
 from flows.request_files import PipelineRequest
 from flows.requests import STAGES, StageSettings
 from flows.sweeps import ONE_VARIANT, Variant, variants, varied
@@ -69,7 +69,7 @@ def _runs(request: PipelineRequest, store: Store) -> Iterator[Asked | str]:
         for number, wanted in enumerate(request.prompts):
             own = list(wanted.inference) if stage == "inference" and wanted.inference else [chosen]
             try:
-                prompt = read_prompt(wanted, store)
+                prompt = (read_video_prompt if stage == "upscale" else read_prompt)(wanted, store)
             except InputError as error:
                 yield f"prompts[{number}]: {error}"
                 continue

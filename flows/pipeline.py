@@ -1,20 +1,21 @@
 """The pipeline: enhance -> regroup -> inference -> regroup -> upscale over a list of prompts; any stage can be left out."""
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
 from cosmos_ops.errors import InputError
-from cosmos_ops.intake import find_videos
 from cosmos_ops.runs import VIDEO, Run, RunStatus
 from cosmos_ops.workplace import Records
 from flows.cancellation import is_over, root_flow_run, stop_what_is_left
 from flows.enhance import enhance as enhance_flow
 from flows.inference import inference as inference_flow
 from flows.naming import flow_run_name, work_title
-from flows.prompts import input_of, request_places
+from flows.prompts import read_video_prompt, request_places
 from flows.requests import (
     DEMO_PROMPTS,
     STAGES,
@@ -112,13 +113,17 @@ def _videos(place: Records, runs: Sequence[Run], prompts: Sequence[PromptRequest
     """What is upscaled: the videos of inference, or the input videos where inference is left out."""
     if "inference" in stages:
         return [run.id for run in runs if run.operation == "inference" and run.status is RunStatus.COMPLETED]
-    return [_input_video(place, prompt) for prompt in prompts]
+    return [_recorded(place, prompt, number) for number, prompt in enumerate(prompts)]
 
 
-def _input_video(place: Records, prompt: PromptRequest) -> str:
+def _recorded(place: Records, prompt: PromptRequest, number: int) -> str:
+    """The id of a prompt whose video is upscaled as it is; the same when Prefect runs the flow run again."""
+    if prompt.prompt_id:
+        return prompt.prompt_id
     try:
-        inputs = place.store.prompt(prompt.prompt_id).inputs if prompt.prompt_id else find_videos(input_of(prompt))
+        found = read_video_prompt(prompt, place.store)
     except InputError:
         # The upscale stage finds the same and records a failed run that says so.
-        return prompt.input or prompt.prompt_id
-    return str(inputs.get(VIDEO, prompt.input or prompt.prompt_id))
+        return prompt.inputs.get(VIDEO, prompt.input)
+    known = hashlib.sha256(f"{root_flow_run()}/{number}".encode()).hexdigest()[:16]
+    return place.store.add_prompt(replace(found, id=f"ps_{known}")).id

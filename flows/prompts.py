@@ -34,6 +34,17 @@ def read_prompt(request: PromptRequest, store: Store) -> Prompt:
     )
 
 
+def read_video_prompt(request: PromptRequest, store: Store) -> Prompt:
+    """As `read_prompt`, for work on a video that needs no text.
+
+    Raises:
+        InputError: The input or the prompt's id is no good.
+    """
+    if request.prompt_id or request.text.strip():
+        return read_prompt(request, store)
+    return Prompt(text="", name=storable(request.name.strip()[:NAME_LENGTH_MAX]), inputs=find_inputs(request))
+
+
 def make_requests(
     prompts: Sequence[PromptRequest],
     store: Store,

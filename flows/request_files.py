@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cosmos_ops.errors import InputError
-from cosmos_ops.operations import FAMILIES, family_for
+from cosmos_ops.operations import FAMILIES, OPERATIONS, family_for
 from cosmos_ops.settings import Settings
 from flows.requests import (
     NO_INPUT,
@@ -75,14 +75,13 @@ def normalised(data: Any, folder: Path) -> dict[str, Any]:
     """A request as the API has it: short forms written out, paths absolute.
 
     Raises:
-        InputError: It is no object, or has a key that nobody knows.
+        InputError: It is no object, or its family cannot do what it asks for.
     """
     if not isinstance(data, Mapping):
         raise InputError(f"a request is an object with `prompts`, not {type(data).__name__}")
     request = dict(data)
     if "prompts" not in request and any(name in request for name in SHORT_FORM):
         request["prompts"] = [{name: request.pop(name) for name in SHORT_FORM if name in request}]
-    _check_names(request, list(PipelineRequest.model_fields))
     family = request.get("family", "preview")
     for stage in STAGES:
         if stage in request:
@@ -97,6 +96,9 @@ def problems_of(error: ValidationError) -> list[str]:
     problems = []
     for problem in error.errors(include_url=False, include_context=False):
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"]).removeprefix(".")
+        if problem["type"] == "extra_forbidden" and (sentence := _unknown(problem["loc"])):
+            problems.append(f"{path}: {sentence}")
+            continue
         given = problem.get("input")
         shown = f", not {given!r}" if isinstance(given, bool | int | float | str) else ""
         problems.append(f"{path}: {problem['msg'].removeprefix('Value error, ')}{shown}")
@@ -112,12 +114,22 @@ def _parsed(path: Path) -> Any:
         raise InputError(f"{path} cannot be read: {error}") from error
     try:
         if path.suffix.lower() == ".jsonl":
-            return [_json(line) for line in text.splitlines() if line.strip()]
+            return [_line(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         return _json(text) if path.suffix.lower() == ".json" else YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path} is no YAML: line {line}: {' '.join(str(error.problem).split())}") from error
     except (ValueError, YAMLError) as error:
         raise InputError(
             f"{path} is no {path.suffix.removeprefix('.').upper() or 'YAML'}: {' '.join(str(error).split())}"
         ) from error
+
+
+def _line(number: int, text: str) -> Any:
+    try:
+        return _json(text)
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from error
 
 
 def _json(text: str) -> Any:
@@ -132,13 +144,19 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_names(request: Mapping[str, Any], known: list[str]) -> None:
-    for name in request:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            raise InputError(
-                f"{name}: there is no such key; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
-            )
+def _unknown(place: tuple[int | str, ...]) -> str:
+    """What to say of a key that nobody knows: of a request, of a prompt, or of the parameters of a stage."""
+    name = str(place[-1])
+    if len(place) == 2 and place[0] in STAGES:
+        return f"no such family, or it has no {place[0]}; families that have it: {', '.join(_able(str(place[0])))}"
+    known = list(PipelineRequest.model_fields if len(place) == 1 else PromptRequest.model_fields if len(place) == 3 else ())
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return f"there is no such key; {hint}" if known else ""
+
+
+def _able(operation: str) -> list[str]:
+    return [known.family for known in OPERATIONS if known.name == operation]
 
 
 def _by_family(settings: Any, stage: str, family: Any) -> Any:

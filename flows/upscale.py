@@ -1,5 +1,6 @@
 """Upscale: the videos of earlier runs, or any video files, become larger."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from prefect.client.schemas.objects import State
 from cosmos_ops.errors import InputError
 from cosmos_ops.intake import find_videos
 from cosmos_ops.params import Params
-from cosmos_ops.runs import Prompt, RunStatus
+from cosmos_ops.runs import VIDEO, Prompt, RunStatus
 from cosmos_ops.store import RunFilter, Store
 from flows.cancellation import root_flow_run, stop_what_is_left
 from flows.naming import flow_run_name
@@ -28,7 +29,7 @@ def upscale(
     """Upscale videos.
 
     Args:
-        sources: Ids of completed runs (rs_...), or paths of video files; none for the latest completed inference run.
+        sources: Completed runs (rs_...), prompts with a video (ps_...), or video files; none for the latest completed inference.
         family: The family of models that does the work.
         settings: What to ask of each family; only the card of the chosen one counts.
         host: Name of a host (`cosmos host list`), or auto for a healthy one that has the family, else this machine.
@@ -52,6 +53,9 @@ def _latest(store: Store) -> str:
 
 def _request(source: str, key: str, store: Store, params: Params) -> Request:
     try:
+        if source.startswith("ps_"):
+            prompt = store.prompt(source)
+            return Request(key, replace(prompt, inputs={VIDEO: prompt.inputs[VIDEO]} if VIDEO in prompt.inputs else {}), params)
         if not source.startswith("rs_"):
             return Request(key, Prompt(text="", name=Path(source).stem[:200], inputs=find_videos(Path(source))), params)
         parent = store.run(source)

@@ -180,14 +180,17 @@ def test_what_is_no_text_or_not_there_is_said(tmp_path):
         ({"text": "a", "stages": []}, "stages: List should have at least 1 item"),
         ({"prompts": []}, "prompts: List should have at least 1 item"),
         ({"family": "preview"}, "prompts: Field required"),
-        ({"prompts": [{"text": "a", "txt": "b"}]}, "prompts[0].txt: Extra inputs are not permitted"),
+        ({"prompts": [{"text": "a", "txt": "b"}]}, "prompts[0].txt: there is no such key; did you mean text?"),
         ({"text": "a", "inference": {"sed": 1}}, "inference.preview: unknown parameter 'sed'; did you mean 'seed'?"),
         ({"text": "a", "inference": {"seed": -1}}, "inference.preview.seed: Input should be greater than or equal to 0, not -1"),
         ({"text": "a", "inference": {"seed": "much"}}, "inference.preview.seed: Input should be a valid integer"),
         ({"text": "a", "inference": {"seed": 1.5}}, "inference.preview.seed: Input should be a valid integer"),
         ({"text": "a", "inference": {"guidance": float("nan")}}, "inference.preview.guidance: Input should be a finite number"),
         ({"text": "a", "inference": {"guidance": float("inf")}}, "inference.preview.guidance: Input should be a finite number"),
-        ({"text": "a", "upscale": {"transfer25": {"seed": 1}}}, "upscale.transfer25: Extra inputs are not permitted"),
+        (
+            {"text": "a", "upscale": {"transfer25": {"seed": 1}}},
+            "upscale.transfer25: no such family, or it has no upscale; families that have it: preview",
+        ),
         ({"text": "a", "family": "cosmos3", "inference": {"preview": {}, "seed": 1}}, "unknown parameter 'preview'"),
         ({"text": "a", "sweep": {"seed": 1}}, "sweep.seed: Input should be a valid list, not 1"),
         ({"text": "a", "inputs": ["edge.mp4"]}, "prompts[0].inputs: Input should be a valid dictionary"),
@@ -308,4 +311,19 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         file.truncate(50_000_001)
 
     with pytest.raises(InputError, match="50,000,001 bytes; a request file has at most 50,000,000"):
+        read_requests(path)
+
+
+def test_an_unknown_key_does_not_hide_what_else_is_wrong(tmp_path):
+    said = the_problem(tmp_path, {"text": "a", "famly": "cosmos3", "inference": {"seed": -1}}, "request.json")
+
+    assert "famly: there is no such key; did you mean family" in said
+    assert "inference.preview.seed: " in said
+
+
+def test_a_bad_line_of_jsonl_is_named_by_its_number(tmp_path):
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"text": "a"}\n\n{"text": }\n')
+
+    with pytest.raises(InputError, match="line 3"):
         read_requests(path)

@@ -178,3 +178,17 @@ def test_a_source_that_is_no_good_leaves_the_others_alone(prefect_api, home, cli
     assert state.is_failed()
     assert "rs_0000000000000000" in state.message
     assert sorted(found.statuses()) == ["completed", "failed"]
+
+
+def test_a_pipeline_of_upscale_alone_takes_the_named_video_and_keeps_text_and_name(prefect_api, home, tmp_path):
+    clip = a_clip(tmp_path / "clip.mp4", frame_count=3, width=48, height=32)
+    wanted = PromptRequest(text="a street", name="mine", inputs={"video": str(clip)})
+
+    state, found = steps.call(pipeline, [wanted, PromptRequest(inputs={"video": str(clip)})], stages=["upscale"])
+
+    assert state.is_completed()
+    assert [found.video(run)[:3] for run in found.runs] == [(192, 128, 3)] * 2
+    assert [(prompt.text, prompt.name) for prompt in map(found.prompts.get, [run.prompt_id for run in found.runs])] == [
+        ("a street", "mine"),
+        ("", ""),
+    ]

@@ -12,6 +12,7 @@ from cosmos_ops.intake import used_videos
 from cosmos_ops.job import Completed, Job, JobItem, NotCompleted, NotRun, Outcome
 from cosmos_ops.media.pieces import join
 from cosmos_ops.media.probe import probe
+from cosmos_ops.media.timing import one_rate
 from cosmos_ops.operations import find_operation
 from cosmos_ops.pieces import Piece
 from cosmos_ops.remote.host import JOB_LABEL
@@ -129,7 +130,7 @@ def _joined(item: JobItem, files: Mapping[str, Path], videos: Mapping[str, Path]
     target = parts[0].with_name("video.mp4")
     pieces = [Piece(*frames) for frames in item.pieces]
     if len(parts) > 1:
-        join(parts, pieces, target, fps=probe(videos[VIDEO]).fps)
+        join(parts, pieces, target, fps=one_rate(videos[VIDEO], probe(videos[VIDEO])))
         for part in parts:
             part.unlink()
     else:

@@ -32,6 +32,8 @@ from typing_extensions import Self
 from cosmos_ops.errors import ParamsError
 
 Scalar = bool | int | float | str
+SHOWN_LENGTH_MAX = 200
+"""Of a value in a message."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Params(BaseModel):
     def _with_hints(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         fields = cls.model_fields
         if isinstance(data, Mapping):
-            data = {name: _as_choice(value, fields[name]) if name in fields else value for name, value in data.items()}
+            data = {name: _as_meant(value, fields[name]) if name in fields else value for name, value in data.items()}
         try:
             return handler(data)
         except ValidationError as error:
@@ -209,9 +211,13 @@ def one_line(error: ValidationError) -> str:
         path = ".".join(str(step) for step in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
         given = problem.get("input")
-        shown = f", not {given!r}" if path and isinstance(given, bool | int | float | str) else ""
+        shown = f", not {_shortened(repr(given))}" if path and isinstance(given, bool | int | float | str) else ""
         problems.append(f"{path}: {message}{shown}" if path else message)
     return "; ".join(problems)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_LENGTH_MAX else f"{text[:SHOWN_LENGTH_MAX]}..."
 
 
 def _with_hint(problem: ErrorDetails, known: list[str]) -> InitErrorDetails:
@@ -223,8 +229,10 @@ def _with_hint(problem: ErrorDetails, known: list[str]) -> InitErrorDetails:
     return InitErrorDetails(type=kind, loc=path, input=problem["input"], ctx=problem.get("ctx", {}))
 
 
-def _as_choice(value: Any, field: FieldInfo) -> Any:
-    """A whole number where a text of digits is among the choices: YAML makes one of `720`."""
+def _as_meant(value: Any, field: FieldInfo) -> Any:
+    """A whole number where a text of digits is among the choices: YAML makes one of `720`. Texts as every file can hold them."""
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     if get_origin(field.annotation) is Literal and type(value) is int and str(value) in get_args(field.annotation):
         return str(value)
     return value

@@ -20,5 +20,5 @@ class VideoInfo:
     """Average frames per second, exact: 24000/1001 stays 24000/1001."""
     duration_s: float
     has_audio: bool
-    is_turned: bool = False
-    """Whether players turn it; some programs do not."""
+    is_plain: bool = True
+    """Whether every program reads the same frames from it: they stand upright and come at one rate."""

@@ -25,12 +25,23 @@ def read_prompt(request: PromptRequest, store: Store) -> Prompt:
     """
     if request.prompt_id:
         return store.prompt(request.prompt_id)
-    text = check_text(request.text)
+    problems: list[str] = []
+    text, inputs = "", {}
+    try:
+        text = check_text(request.text)
+    except InputError as error:
+        problems.append(str(error))
+    try:
+        inputs = find_inputs(request)
+    except InputError as error:
+        problems.append(str(error))
+    if problems:
+        raise InputError("; ".join(problems))
     return Prompt(
         text=text,
         negative_text=storable(request.negative_text.strip()),
         name=storable(request.name.strip()[:NAME_LENGTH_MAX]),
-        inputs=find_inputs(request),
+        inputs=inputs,
     )
 
 
@@ -81,7 +92,15 @@ def find_inputs(request: PromptRequest) -> dict[str, Path]:
     Raises:
         InputError: A file is not there, or there is no role of that name.
     """
-    named = {role: check_file(role, path) for role, path in request.inputs.items()}
+    named: dict[str, Path] = {}
+    problems: list[str] = []
+    for role, path in request.inputs.items():
+        try:
+            named[role] = check_file(role, path)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("; ".join(problems))
     if request.input == NO_INPUT or (named and not request.input):
         return named
     return {**find_videos(input_of(request)), **named}

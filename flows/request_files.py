@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cosmos_ops.errors import InputError
 from cosmos_ops.operations import FAMILIES, OPERATIONS, family_for
+from cosmos_ops.params import SHOWN_LENGTH_MAX
 from cosmos_ops.settings import Settings
 from flows.requests import (
     NO_INPUT,
@@ -100,7 +101,7 @@ def problems_of(error: ValidationError) -> list[str]:
             problems.append(f"{path}: {sentence}")
             continue
         given = problem.get("input")
-        shown = f", not {given!r}" if isinstance(given, bool | int | float | str) else ""
+        shown = f", not {repr(given)[:SHOWN_LENGTH_MAX]}" if isinstance(given, bool | int | float | str) else ""
         problems.append(f"{path}: {problem['msg'].removeprefix('Value error, ')}{shown}")
     return problems
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cosmos_ops.media.frames import Picture, open_reader, open_writer, with_picture
 from cosmos_ops.media.probe import probe
-from cosmos_ops.media.timing import even_fps, restamped
+from cosmos_ops.media.timing import one_rate, restamped
 
 # Losses are not seen, and a model that reads the file finds the detail of the source.
 _CRF = 10
@@ -28,20 +28,18 @@ def to_mp4(source: Path, target: Path) -> None:
 
 
 def rewrite(source: Path, target: Path, change: Callable[[Picture], Picture], *, crf: int) -> None:
-    """Write a video with every picture changed and with the same number, size and times of frames.
+    """Write a video with every picture changed, with the same number and size of frames, at one rate.
 
     Raises:
         VideoUnreadableError: The file is no video or breaks off.
         DiskFullError: No space is left; nothing of the file remains.
     """
-    info, fps = probe(source), even_fps(source)
+    fps = one_rate(source, probe(source))
     with open_reader(source) as frames:
         timed = restamped(frames, fps)
         first = next(timed)
         height_px, width_px = first.picture.shape[:2]
-        with open_writer(
-            target, width_px=width_px, height_px=height_px, fps=fps or info.fps, time_base=first.time_base, crf=crf
-        ) as writer:
+        with open_writer(target, width_px=width_px, height_px=height_px, fps=fps, time_base=first.time_base, crf=crf) as writer:
             for frame in chain([first], timed):
                 writer.write(with_picture(frame, change(_sized(frame.picture, width_px, height_px))))
 

@@ -17,7 +17,7 @@ from cosmos_ops.errors import VideoUnreadableError
 from cosmos_ops.media.frames import Frame, Picture, VideoWriter, open_reader, open_writer
 from cosmos_ops.media.probe import probe
 from cosmos_ops.media.streams import breaks_off
-from cosmos_ops.media.timing import even_fps, restamped
+from cosmos_ops.media.timing import one_rate, restamped
 from cosmos_ops.pieces import Piece
 
 # The upscaler must not enlarge the traces of a codec.
@@ -44,7 +44,8 @@ def cut(source: Path, folder: Path, pieces: Sequence[Piece]) -> list[Path]:
         DiskFullError: No space is left; no unfinished file remains.
     """
     _shared(pieces)
-    info, even = probe(source), even_fps(source)
+    info = probe(source)
+    fps = one_rate(source, info)
     if info.frame_count != pieces[-1].end:
         raise VideoUnreadableError(f"{source} has {info.frame_count} frames, and its pieces {pieces[-1].end}; plan them again")
     paths = [folder / f"piece_{number:03d}.mp4" for number in range(len(pieces))]
@@ -52,9 +53,9 @@ def cut(source: Path, folder: Path, pieces: Sequence[Piece]) -> list[Path]:
     current: list[_OpenPiece] = []
     frame_count = 0
     with ExitStack() as opened, open_reader(source) as frames:
-        for frame in restamped(frames, even):
+        for frame in restamped(frames, fps):
             if waiting and waiting[0][0].start == frame_count:
-                current.append(_open_piece(opened, *waiting.pop(0), first=frame, fps=even or info.fps))
+                current.append(_open_piece(opened, *waiting.pop(0), first=frame, fps=fps))
             frame_count += 1
             current = _written(current, frame)
         if current or waiting:

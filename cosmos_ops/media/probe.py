@@ -9,6 +9,7 @@ from av.video.stream import VideoStream
 
 from cosmos_ops.errors import VideoUnreadableError
 from cosmos_ops.media.streams import average_fps, breaks_off, open_stream, time_base
+from cosmos_ops.media.timing import even_fps
 from cosmos_ops.videos import VideoInfo
 
 
@@ -32,7 +33,7 @@ def probe(path: Path, *, takes_pictures: bool = False) -> VideoInfo:
         fps=fps,
         duration_s=duration_s or frame_count / float(fps),
         has_audio=has_audio,
-        is_turned=rotation % 360 != 0,
+        is_plain=rotation % 360 == 0 and ((takes_pictures and frame_count == 1) or even_fps(path) is not None),
     )
 
 

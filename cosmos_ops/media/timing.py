@@ -1,4 +1,4 @@
-"""When frames are shown: time stamps that begin at 0 and rise, without the rounding of the container they come from."""
+"""When frames are shown: at one rate from 0 on, without the rounding of the container they come from."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +9,10 @@ import numpy as np
 
 from cosmos_ops.media.frames import Frame
 from cosmos_ops.media.streams import average_fps, open_stream, time_base
+from cosmos_ops.videos import VideoInfo
+
+DENOMINATOR_MAX = 1001
+"""Of a rate: 24000/1001 is the finest that is in use."""
 
 
 def even_fps(path: Path) -> Fraction | None:
@@ -31,18 +35,15 @@ def even_fps(path: Path) -> Fraction | None:
     return fps if (np.abs(offsets_s) < 1.01 * float(base)).all() else None
 
 
-def restamped(frames: Iterator[Frame], fps: Fraction | None) -> Iterator[Frame]:
-    """The same pictures from time 0 on: evenly spaced at `fps`, or for None as they were, but always rising."""
-    if fps is not None:
-        for index, frame in enumerate(frames):
-            yield replace(frame, pts=index, duration=1, time_base=1 / fps)
-        return
-    shift: int | None = None
-    pts, following = -1, 0
-    for frame in frames:
-        # Some recorders begin again at 0 in the middle.
-        if shift is None or frame.pts + shift <= pts:
-            shift = following - frame.pts
-        pts = frame.pts + shift
-        following = pts + max(1, frame.duration)
-        yield replace(frame, pts=pts)
+def one_rate(path: Path, info: VideoInfo) -> Fraction:
+    """The rate at which a copy of a video is written: its own, or its average where the frames are unevenly spaced.
+
+    Programs that read frames at one rate would double some of an uneven video, and leave others out.
+    """
+    return even_fps(path) or info.fps.limit_denominator(DENOMINATOR_MAX)
+
+
+def restamped(frames: Iterator[Frame], fps: Fraction) -> Iterator[Frame]:
+    """The same pictures from time 0 on, evenly spaced."""
+    for index, frame in enumerate(frames):
+        yield replace(frame, pts=index, duration=1, time_base=1 / fps)

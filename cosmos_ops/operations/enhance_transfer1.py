@@ -31,7 +31,7 @@ from cosmos_ops.operations.scripts import upsample_prompts
 from cosmos_ops.operations.transfer1_controls import MADE_HERE, control_preparations
 from cosmos_ops.operations.transfer1_params import Strength
 from cosmos_ops.operations.transfer1_process import FAMILY, IMAGE, OUT, WORKDIR, checkpoints, environment, torchrun
-from cosmos_ops.operations.transfer1_reader import ANSI
+from cosmos_ops.operations.transfer1_reader import ANSI, BAR
 from cosmos_ops.params import Params, PerProcess, PerRun, Prepared, process_arguments
 from cosmos_ops.runs import VIDEO, Phase
 from cosmos_ops.videos import VideoInfo
@@ -41,7 +41,7 @@ REQUESTS = PurePosixPath("prompts.jsonl")
 STALL_LIMIT_S = 1800.0
 LOADING_LIMIT_S = 3600.0
 
-_SAID = re.compile(re.escape(upsample_prompts.MARK) + r" (started|finished|failed) (\w+)(?:: (.*))?$")
+_SAID = re.compile(BAR + re.escape(upsample_prompts.MARK) + r" (started|finished|failed) (\w+)(?:: (.*))?$")
 
 
 class EnhanceTransfer1(Params):
@@ -103,10 +103,12 @@ def _request(sample: Sample[EnhanceTransfer1], file: InputFile, paths: JobPaths)
 def _container(params: EnhanceTransfer1, run_ids: Sequence[str], paths: JobPaths) -> ContainerSpec:
     argv = [*torchrun(run_ids, process_count=1), str(paths.job / SCRIPT), "--requests", str(paths.job / REQUESTS)]
     argv += ["--output_folder", str(paths.job / OUT), "--checkpoint_dir", str(checkpoints(paths))]
+    # Without a network vLLM finds no address of its own.
+    of_vllm = {"VLLM_HOST_IP": "127.0.0.1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn", "VLLM_NO_USAGE_STATS": "1"}
     return ContainerSpec(
         image=IMAGE,
         argv=(*argv, *process_arguments(params)),
-        env={**environment(paths), "VLLM_WORKER_MULTIPROC_METHOD": "spawn", "VLLM_NO_USAGE_STATS": "1"},
+        env={**environment(paths), **of_vllm},
         gpu_count=1,
         workdir=WORKDIR,
         family=FAMILY,

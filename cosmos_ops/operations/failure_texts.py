@@ -135,6 +135,13 @@ _MEMORY = (
 
 _MEDIA_FILES = (
     Failure(
+        "nothing-segmented",
+        ("transfer1", "transfer25"),
+        texts(r"No boxes detected\. Exiting"),
+        SpecRefusedError,
+        "name objects that are to be seen in the video in the prompt of the segmentation, or give a seg file",
+    ),
+    Failure(
         "frames-mismatch",
         T25,
         texts(r"No input frames; cannot pad"),

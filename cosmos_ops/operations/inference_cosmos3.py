@@ -40,13 +40,13 @@ def _prepare(params: InferenceCosmos3, videos: Mapping[str, VideoInfo]) -> tuple
 
 
 def _foreign(params: InferenceCosmos3, videos: Mapping[str, VideoInfo]) -> Iterator[str]:
-    """The roles of videos whose kind the program refuses by their name, or that it may not turn as players do."""
+    """The roles of videos whose kind the program refuses by their name, or that it may read otherwise than players do."""
     known: dict[str, tuple[str, ...]] = dict.fromkeys(active_controls(params), CONTROL_SUFFIXES)
     if vision := vision_role(params, mode_of(params, videos), videos):
         known[vision] = VISION_SUFFIXES
     for role, suffixes in known.items():
         video = videos.get(role)
-        if video is not None and not is_image(video) and (video.is_turned or video.path.suffix.lower() not in suffixes):
+        if video is not None and not is_image(video) and (not video.is_plain or video.path.suffix.lower() not in suffixes):
             yield role
 
 

@@ -45,18 +45,30 @@ class InferenceTransfer1(Transfer1Params, Transfer1Controls):
     """Whether the distilled model makes the video in one step; for the edge control alone, and with an input video."""
     regional_prompts: Annotated[tuple[RegionalPrompt, ...], PerProcess()] = Field((), max_length=16)
     """Texts for parts of the picture; for wide videos of 121 frames and more, the same for all videos of a batch."""
+    computed_seg_of: Annotated[str, PerProcess()] = Field("")
+    """Filled in where the segmentation is computed: its colours depend on the runs before, so such a run has its own process."""
 
 
 def _check(params: InferenceTransfer1, videos: Mapping[str, VideoInfo]) -> list[str]:
     return [
         *process_problems(params),
-        *control_problems(params, videos, is_distilled=params.distilled, regions=params.regional_prompts),
+        *control_problems(
+            params, videos, is_distilled=params.distilled, regions=params.regional_prompts, num_gpus=params.num_gpus
+        ),
         *media_problems(params, videos, regions=params.regional_prompts),
     ]
 
 
+def _reads(params: InferenceTransfer1) -> frozenset[str]:
+    """Also masks, which are refused, because without them the video would be another one."""
+    controls = active_controls(params)
+    return frozenset({VIDEO, *controls, *(f"{control}_mask" for control in controls)})
+
+
 def _complete(params: InferenceTransfer1, prompt: Prompt, videos: Mapping[str, VideoInfo]) -> InferenceTransfer1:
-    return completed(params, prompt, reference_of(videos, active_controls(params)), has_video=VIDEO in videos)
+    controls = active_controls(params)
+    full = completed(params, prompt, reference_of(videos, controls), has_video=VIDEO in videos)
+    return full.model_copy(update={"computed_seg_of": prompt.id if "seg" in controls and "seg" not in videos else ""})
 
 
 def _prepare(params: InferenceTransfer1, videos: Mapping[str, VideoInfo]) -> tuple[Preparation, ...]:
@@ -123,6 +135,7 @@ INFERENCE_TRANSFER1 = Operation(
     build_job=_build_job,
     reader=reader,
     read_outputs=read_outputs,
+    reads=_reads,
     complete=_complete,
     prepare=_prepare,
 )

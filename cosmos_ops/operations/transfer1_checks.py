@@ -13,12 +13,19 @@ from cosmos_ops.videos import VideoInfo
 FRAMES_MIN = 2
 FRAMES_MAX = 5000
 WIDE = "16:9"
+MADE_STEP_PX = 8
+"""The program writes depth and segmentation in sizes that are multiples of this."""
 SHAPES = {WIDE: 16 / 9, "4:3": 4 / 3, "1:1": 1.0, "3:4": 3 / 4, "9:16": 9 / 16}
 """Every input is brought to the nearest of these."""
 
 
 def control_problems(
-    params: Transfer1Controls, videos: Mapping[str, VideoInfo], *, is_distilled: bool, regions: Sequence[RegionalPrompt]
+    params: Transfer1Controls,
+    videos: Mapping[str, VideoInfo],
+    *,
+    is_distilled: bool,
+    regions: Sequence[RegionalPrompt],
+    num_gpus: int,
 ) -> list[str]:
     """What is wrong with the set of controls and with where they come from."""
     controls = active_controls(params)
@@ -29,6 +36,8 @@ def control_problems(
         *_missing(controls, videos),
         *(_distilled(controls, videos, regions) if is_distilled else []),
         *_masks(params, controls, videos, regions),
+        *_mask_files(controls, videos),
+        *(["num_gpus: regional prompts work on one GPU alone; use 1, or leave them out"] if regions and num_gpus > 1 else []),
     ]
 
 
@@ -42,6 +51,7 @@ def media_problems(params: Transfer1Controls, videos: Mapping[str, VideoInfo], *
     frame_count = reference.frame_count
     problems = [problem for video in used for problem in length_problems(video, longest=FRAMES_MAX)]
     problems += [problem for video in used for problem in _differences(video, reference)]
+    problems += _made_there(controls, videos)
     if "seg" in controls and params.seg_weight_prompt and _fills_clips(frame_count):
         problems.append(
             f"seg_weight_prompt: the model fails with it on videos of exactly {frame_count} frames ({CLIP_FRAMES} and a multiple "
@@ -61,7 +71,11 @@ def length_problems(video: VideoInfo, *, longest: int | None = None) -> list[str
 
 def shape_of(video: VideoInfo) -> str:
     """The shape that the model brings a video to."""
-    return min(SHAPES, key=lambda name: (SHAPES[name] - video.width_px / video.height_px) ** 2)
+    return _shape(video.width_px, video.height_px)
+
+
+def _shape(width_px: int, height_px: int) -> str:
+    return min(SHAPES, key=lambda name: (SHAPES[name] - width_px / height_px) ** 2)
 
 
 def _mixed(controls: tuple[str, ...]) -> list[str]:
@@ -120,6 +134,36 @@ def _masks(
             problems.append(
                 f"regional_prompts.{number}.mask_prompt: its objects are looked for in the input video; add one, or use a box"
             )
+    return problems
+
+
+def _mask_files(controls: tuple[str, ...], videos: Mapping[str, VideoInfo]) -> list[str]:
+    """The model takes a mask as a file of its own kind only, which may hold code that runs when it is read."""
+    return [
+        f"{videos[f'{control}_mask'].path}: this model takes no masks as files; leave it out"
+        + (", or name what it covers in seg_weight_prompt" if control == "seg" else "")
+        for control in controls
+        if f"{control}_mask" in videos
+    ]
+
+
+def _made_there(controls: tuple[str, ...], videos: Mapping[str, VideoInfo]) -> list[str]:
+    """What goes wrong where the program computes a control from the input video."""
+    if (video := videos.get(VIDEO)) is None:
+        return []
+    computed = [control for control in controls if control in MADE_THERE and control not in videos]
+    width, height = (-(-side // MADE_STEP_PX) * MADE_STEP_PX for side in (video.width_px, video.height_px))
+    problems = [
+        f"{video.path}: it is {_size(video)}, and the {control} that the model computes from it {width}x{height}; the model "
+        f"brings them to different shapes and fails; resize it to {width}x{height}"
+        for control in computed
+        if control != "keypoint" and _shape(width, height) != shape_of(video)
+    ]
+    if "keypoint" in computed and video.fps < 1:
+        problems.append(
+            f"{video.path}: the model cannot compute keypoints of a video with less than 1 frame per second; raise its rate, "
+            "or add keypoint.mp4"
+        )
     return problems
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from cosmos_ops.job import ExpectedFile, InputFile, JobPaths
 from cosmos_ops.operations.operation import Preparation
-from cosmos_ops.operations.transfer1_params import TEXT_LENGTH_MAX, Strength
+from cosmos_ops.operations.transfer1_params import TEXT_LENGTH_MAX, Strength, Text
 from cosmos_ops.params import ControlParams, Params, PerRun, Prepared, active_controls, spec_values
 from cosmos_ops.runs import VIDEO
 from cosmos_ops.videos import VideoInfo
@@ -31,16 +31,18 @@ class Transfer1Controls(ControlParams):
     depth_weight: Annotated[float, PerRun("depth.control_weight", control="depth")] = Field(0.0, ge=0, le=1)
     """Weight of the depth video, from 0 (left out) to 1; without a file the model computes it from the input video."""
     seg_weight: Annotated[float, PerRun("seg.control_weight", control="seg")] = Field(0.0, ge=0, le=1)
-    """Weight of the segmentation video, from 0 (left out) to 1; without a file the model computes it from the input video."""
+    """Weight of the segmentation video, from 0 (left out) to 1; without a file the model computes it from the input video, in
+    colours that depend on how many it computed before in the same batch."""
     keypoint_weight: Annotated[float, PerRun("keypoint.control_weight", control="keypoint")] = Field(0.0, ge=0, le=1)
     """Weight of the body keypoints, from 0 (left out) to 1; without a file the model computes them from the input video."""
     hdmap_weight: Annotated[float, PerRun("hdmap.control_weight", control="hdmap")] = Field(0.0, ge=0, le=1)
-    """Weight of the HD map video of the driving model, from 0 (left out) to 1; with lidar only, and needs a file."""
+    """Weight of the HD map video of the driving model, from 0 (left out) to 1; with lidar only, and needs a file; longer than
+    121 frames, the result jumps every 120 frames, because this model makes each clip on its own."""
     lidar_weight: Annotated[float, PerRun("lidar.control_weight", control="lidar")] = Field(0.0, ge=0, le=1)
-    """Weight of the lidar video of the driving model, from 0 (left out) to 1; with hdmap only, and needs a file."""
-    seg_prompt: Annotated[str, PerRun("seg.input_control_prompt", of="seg", omit="")] = Field("", max_length=TEXT_LENGTH_MAX)
+    """Weight of the lidar video of the driving model, from 0 (left out) to 1; with hdmap only, needs a file, jumps like it."""
+    seg_prompt: Annotated[Text, PerRun("seg.input_control_prompt", of="seg", omit="")] = Field("", max_length=TEXT_LENGTH_MAX)
     """Objects to segment where no segmentation video is given; empty takes the first 128 words of the prompt."""
-    seg_weight_prompt: Annotated[str, PerRun("seg.control_weight_prompt", of="seg", omit="")] = Field(
+    seg_weight_prompt: Annotated[Text, PerRun("seg.control_weight_prompt", of="seg", omit="")] = Field(
         "", max_length=TEXT_LENGTH_MAX
     )
     """Objects of the input video that the seg control is limited to, exact for 121 frames; empty is the whole picture."""
@@ -64,11 +66,11 @@ def control_preparations(
 
 
 def mp4_preparations(roles: tuple[str, ...], videos: Mapping[str, VideoInfo]) -> tuple[Preparation, ...]:
-    """The files that are no mp4, as mp4: the program reads every file as one."""
+    """The files that are no plain mp4, as one: the program reads every file as mp4, at one rate."""
     return tuple(
         Preparation(role=role, source=role, kind="mp4")
         for role in roles
-        if role in videos and videos[role].path.suffix.lower() != ".mp4"
+        if role in videos and not (videos[role].is_plain and videos[role].path.suffix.lower() == ".mp4")
     )
 
 

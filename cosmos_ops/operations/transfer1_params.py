@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from cosmos_ops.params import Params, PerProcess, Scalar
 from cosmos_ops.runs import VIDEO, Prompt
@@ -19,6 +19,15 @@ LATENT_FRAMES = 16
 Strength = Literal["very_low", "low", "medium", "high", "very_high"]
 
 
+def _clean(text: str) -> str:
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8").strip()
+
+
+# Before the length counts.
+Text = Annotated[str, BeforeValidator(lambda value: _clean(value) if isinstance(value, str) else value)]
+"""A text without blanks around it and without what no command line and no file takes: NUL, and halves of surrogate pairs."""
+
+
 class Transfer1Params(Params):
     """What one process of `transfer.py` takes once, for all samples of its batch."""
 
@@ -32,7 +41,7 @@ class Transfer1Params(Params):
     """Seed of the first clip of every video; each later clip adds 1."""
     fps: Annotated[int, PerProcess("--fps", omit=0)] = Field(0, ge=0, le=FPS_MAX)
     """Frames per second written into the output; 0 follows the input, rounded."""
-    negative_prompt: Annotated[str, PerProcess()] = Field("")
+    negative_prompt: Annotated[Text, PerProcess()] = Field("")
     """What the video must not show; empty follows the prompt, and without one there the model's own text is used."""
     num_gpus: Annotated[int, PerProcess("--num_gpus")] = Field(1, ge=1, le=8)
     """GPUs that share each clip: 1, 2, 4 or 8; every one of them holds the whole model."""
@@ -51,7 +60,7 @@ def completed(params: T1, prompt: Prompt, reference: VideoInfo | None, *, has_vi
     """The parameters with rate, negative prompt and noise of this prompt and its files filled in."""
     changes: dict[str, Scalar] = {}
     if not params.negative_prompt:
-        changes["negative_prompt"] = prompt.negative_text.strip()
+        changes["negative_prompt"] = _clean(prompt.negative_text)
     if reference is not None and not params.fps:
         changes["fps"] = min(max(round(reference.fps), 1), FPS_MAX)
     if reference is not None and not has_video:
@@ -73,7 +82,7 @@ def process_problems(params: Transfer1Params) -> list[str]:
 
 def negative_arguments(params: Transfer1Params) -> list[str]:
     """The flag of the negative prompt; without one the process has its own."""
-    text = params.negative_prompt.replace("\x00", "").strip()
+    text = params.negative_prompt
     if not text:
         return []
     # A value that begins like a flag would be taken for one; the text encoder ignores the blank.

@@ -22,8 +22,8 @@ from cosmos_ops.runs import Phase
 
 ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 # A bar does not end its line, so that a message may follow on it.
-_BAR = r"(?:[^\[\]]*\d%\|[^\[\]]*\[[^\]]*\])?"
-_LOGGED = re.compile(_BAR + r"\[\d\d-\d\d \d\d:\d\d:\d\d\|\w+\|[^\]]*\.py:\d+:[^\]]*\] ?(.*)")
+BAR = r"(?:[^\[\]]*\d%\|[^\[\]]*\[[^\]]*\])?"
+_LOGGED = re.compile(BAR + r"\[\d\d-\d\d \d\d:\d\d:\d\d\|\w+\|[^\]]*\.py:\d+:[^\]]*\] ?(.*)")
 _FAILURE = re.compile(r"(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception)(?:: .*)?)$")
 _NOT_SAFE = re.compile(r"(Input text prompt|Generated video) \d+ is not safe$")
 _REASON = "GUARDRAIL BLOCKED: "

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from typing_extensions import Self
 
-from cosmos_ops.operations.transfer1_params import TEXT_LENGTH_MAX
+from cosmos_ops.operations.transfer1_params import TEXT_LENGTH_MAX, Text
 
 CELL_PX = 8
 """Side of a cell of the latent space."""
@@ -20,11 +20,11 @@ class RegionalPrompt(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
-    prompt: str = Field(min_length=1, max_length=TEXT_LENGTH_MAX)
+    prompt: Text = Field(min_length=1, max_length=TEXT_LENGTH_MAX)
     """What the region is to show."""
     box: tuple[Share, Share, Share, Share] | None = None
     """Left, top, right and bottom of the region, as shares of width and height from 0 to 1."""
-    mask_prompt: str = Field("", max_length=TEXT_LENGTH_MAX)
+    mask_prompt: Text = Field("", max_length=TEXT_LENGTH_MAX)
     """Objects of the input video that make up the region, in place of a box."""
 
     @model_validator(mode="after")

@@ -39,4 +39,4 @@ def is_read(file: VideoInfo) -> bool:
     """Whether the program reads all frames of such a file as players show them; the documents name mp4 for videos."""
     suffix = file.path.suffix.lower()
     # Of an animated picture it would take one frame.
-    return (suffix == ".mp4" and not file.is_turned) or (suffix in PICTURES and file.frame_count == 1)
+    return (suffix == ".mp4" and file.is_plain) or (suffix in PICTURES and file.frame_count == 1)

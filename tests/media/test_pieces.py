@@ -17,7 +17,7 @@ from cosmos_ops.media.pieces import cut, join
 from cosmos_ops.media.probe import probe
 from cosmos_ops.pieces import Piece, pieces
 
-from .videos import NTSC_FILM, stamps, truncated, write_clip, write_vfr_clip
+from .videos import NTSC_FILM, assert_even, stamps, truncated, write_clip, write_vfr_clip
 
 BITS = 10
 FPS = Fraction(24)
@@ -146,13 +146,13 @@ def test_pieces_hold_nearly_what_the_source_holds(tmp_path):
     assert max(np.abs(second[k].astype(int) - original[13 + k]).mean() for k in range(17)) < 3
 
 
-def test_a_piece_of_a_video_with_uneven_times_begins_at_0(tmp_path):
+def test_a_piece_of_a_video_with_uneven_times_has_one_rate_from_0_on(tmp_path):
     source = write_vfr_clip(tmp_path / "a.mkv", [0, 10, 200, 210, 900, 1000])
 
     parts = cut(source, tmp_path / "parts", [Piece(0, 3), Piece(2, 4)])
 
-    assert stamps(parts[0]) == [Fraction(ms, 1000) for ms in (0, 10, 200)]
-    assert stamps(parts[1]) == [Fraction(ms, 1000) for ms in (0, 10, 700, 800)]
+    assert_even(stamps(parts[0]), 3)
+    assert_even(stamps(parts[1]), 4)
 
 
 def test_parts_of_different_brightness_fade_into_each_other(tmp_path):

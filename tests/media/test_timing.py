@@ -1,12 +1,14 @@
 """Time stamps begin at 0 and rise; rounding of the container is told from uneven times."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from cosmos_ops.media.frames import Frame
-from cosmos_ops.media.timing import even_fps, restamped
+from cosmos_ops.media.probe import probe
+from cosmos_ops.media.timing import even_fps, one_rate, restamped
 
 from .videos import NTSC_FILM, write_clip, write_vfr_clip
 
@@ -37,18 +39,8 @@ def test_even_frames_are_counted():
     assert [(frame.pts, frame.duration, frame.time_base) for frame in stamped] == [(k, 1, Fraction(1, 24)) for k in range(4)]
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ([0, 10, 200], [0, 10, 200]),
-        ([-80, -40, 100], [0, 40, 180]),
-        ([0, 40, 40, 80], [0, 40, 80, 120]),
-        pytest.param([500, 540, 0, 40, 90], [0, 40, 80, 120, 170], id="begins again in the middle"),
-        ([], []),
-    ],
-)
-def test_uneven_frames_begin_at_0_and_rise(given, expected):
-    stamped = list(restamped(frames(given), None))
+def test_a_copy_of_an_uneven_video_has_its_average_rate(tmp_path):
+    uneven = write_vfr_clip(tmp_path / "a.mkv", [0, 10, 200, 210, 900])
 
-    assert [frame.pts for frame in stamped] == expected
-    assert {(frame.duration, frame.time_base) for frame in stamped} <= {(40, TICK)}
+    assert one_rate(uneven, replace(probe(uneven), fps=Fraction(24123, 1005))) == Fraction(24123, 1005).limit_denominator(1001)
+    assert one_rate(write_clip(tmp_path / "b.mp4", fps=NTSC_FILM), probe(uneven)) == NTSC_FILM

@@ -2,6 +2,7 @@
 
 import struct
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -90,3 +91,10 @@ def stamps(path):
 def pictures(path):
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def assert_even(found, count):
+    """So many time stamps, from 0 on, all equally far apart."""
+    steps = [later - earlier for earlier, later in pairwise(found)]
+    assert (len(found), found[0], len(steps)) == (count, 0, count - 1)
+    assert max(steps) - min(steps) < max(steps) / 100

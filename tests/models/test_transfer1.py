@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.videos import write_clip
+from tests.media.videos import turned, write_clip, write_vfr_clip
 
 from .image import lay_out
 from .program import video_digest, video_info
+from .transfer1_reading import as_read
 
 TRANSFER = "sim/workspace/cosmos_transfer1/diffusion/inference/transfer.py"
 UPSAMPLER = "sim/workspace/cosmos_transfer1/auxiliary/upsampler/inference/upsampler_pipeline.py"
@@ -56,7 +57,7 @@ class Place:
         write_clip(folder / "video.mp4", frame_count=10, width=160, height=90)
         write_clip(folder / "edge.mp4", frame_count=8, width=160, height=90)
         write_clip(folder / "tall.mp4", frame_count=8, width=90, height=160)
-        write_clip(folder / "long.mp4", frame_count=122, width=32, height=32)
+        write_clip(folder / "long.mp4", frame_count=122, width=64, height=36)
         (folder / "broken.mp4").write_bytes(b"no video")
 
     def run(self, *command, **env):
@@ -196,7 +197,7 @@ def test_the_bar_counts_clips_of_121_frames_that_overlap_by_one(place):
 
 
 def test_a_single_frame_is_no_video(place):
-    write_clip(place.folder / "one.mp4", frame_count=1)
+    write_clip(place.folder / "one.mp4", frame_count=1, width=64, height=36)
 
     assert place.transfer({**EDGE, "input_video_path": "one.mp4"}).last_error().startswith("RuntimeError: torch.cat()")
 
@@ -243,7 +244,7 @@ def test_results_follow_from_what_a_sample_and_its_process_have(place):
     plain = digest()
     values = ("--seed", "2"), ("--num_steps", "9"), ("--guidance", "7"), ("--sigma_max", "60"), ("--negative_prompt", "x")
     others = [digest(*flags) for flags in (*values, ("--fps", "25"))]
-    others += [digest(prompt="b"), digest(visual_input="tall.mp4"), digest(spec={"depth": EDGE["edge"]})]
+    others += [digest(prompt="b"), digest(visual_input="edge.mp4"), digest(spec={"depth": EDGE["edge"]})]
 
     assert digest() == plain
     assert len({plain, *others}) == 1 + len(others)
@@ -326,6 +327,45 @@ def test_regions_work_in_a_batch_as_boxes_and_prompts_but_not_as_videos(place):
     assert ended(mask_prompt="tree").code == 0
     masked = ended(region_definitions_path="long.mp4")
     assert masked.last_error().startswith("ValueError: Invalid video file: out/video_0/regional_context_r0_0.pt")
+
+
+def test_regions_need_one_gpu_and_a_wide_video(place):
+    spec = {"depth": {"control_weight": 1}, "regional_prompts": [{"prompt": "x", "region_definitions_path": [0, 0, 1, 1]}]}
+    shared = place.batch(
+        spec, {"prompt": "a", "visual_input": "long.mp4"}, flags=("--num_gpus", "2"), torchrun=("--nproc_per_node=2",)
+    )
+
+    assert "AssertionError: 121 cannot divide cp_size 2" in shared.err
+    tall = place.batch(spec, {"prompt": "a", "visual_input": "tall.mp4"})
+    assert tall.last_error().startswith("RuntimeError: The masks of regions have the size")
+
+
+def test_a_control_of_another_shape_than_the_video_fails(place):
+    ended = place.batch(EDGE, {"prompt": "a", "visual_input": "tall.mp4"})
+    assert ended.last_error().startswith("RuntimeError: Sizes of tensors must match")
+
+
+@pytest.mark.parametrize(("hint", "code"), [("depth", 1), ("seg", 1), ("keypoint", 0)])
+def test_depth_and_segmentation_are_made_in_whole_blocks_which_may_have_another_shape(place, hint, code):
+    write_clip(place.folder / "edgy.mp4", frame_count=3, width=156, height=100)
+    ended = place.batch({hint: {"control_weight": 1}}, {"prompt": "a", "visual_input": "edgy.mp4"})
+
+    assert ended.code == code
+    made = video_info(ended.folder / "video_0" / f"{hint}_input_control_0.mp4")
+    assert made[2:] == ((160, 104) if code else (156, 100))
+
+
+def test_a_video_is_read_upright_and_at_a_constant_rate(place):
+    turned(place.folder / "video.mp4", place.folder / "turned.mp4")
+    write_vfr_clip(place.folder / "uneven.mkv", [0, 33, 66, 100, 300])
+    spec = {"depth": {"control_weight": 1}}
+    ended = place.batch(spec, *({"prompt": "a", "visual_input": name} for name in ("turned.mp4", "uneven.mkv")))
+
+    assert ended.code == 0
+    assert as_read(place.folder / "turned.mp4")[2:] == (90, 160)
+    # At 30 frames per second, of which 5 were recorded; the depth is computed of those alone.
+    assert as_read(place.folder / "uneven.mkv").frames == 10
+    assert video_info(ended.folder / "video_1" / "output.mp4").frames == 5
 
 
 def test_regions_need_a_whole_clip(place):

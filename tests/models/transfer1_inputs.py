@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from .program import VideoInfo, digest_of, file_digest, log, video_info, write_video
+from .transfer1_reading import upright
 from .transfer1_spec import AV_MODEL, MODEL, Controls
 
 PREPROCESSORS = "cosmos_transfer1/diffusion/inference/preprocessors.py"
 MAKERS = {"depth": "DepthAnythingModel", "vis": "VisControlModel", "edge": "EdgeControlModel", "keypoint": "Openpose"}
 MADE_FPS = 30
+BLOCK = 8
 CHECKPOINTS_ROOT = Path("/cosmos/models/transfer1")
 TOKENIZER = "nvidia/Cosmos-Tokenize1-CV8x8x8-720p"
 T5 = "google-t5/t5-11b"
@@ -87,12 +89,13 @@ def preprocess(cfg: Namespace, video: str, prompt: str, controls: Controls, fold
 def _make_control(cfg: Namespace, hint: str, video: str, prompt: str, control: dict[str, Any], folder: str) -> str:
     """The path of a control video that is computed from the input.
 
-    Edge and vis are drawn from the generator of the process, so that they depend on what was made before.
+    Edge, vis and the colours of seg are drawn from the generator of the process, so that they depend on what was made before.
     """
     drawn: list[Any] = []
     if hint == "seg":
         words = " ".join(control.get("input_control_prompt", prompt).split()[:128])
-        drawn, maker = [words], f"SAM using prompt={words!r}"
+        # The objects are coloured at random.
+        drawn, maker = [words, int(np.random.randint(2**31))], f"SAM using prompt={words!r}"
     else:
         maker = MAKERS[hint]
     say(149, "gen_input_control", f"no input_control provided for {hint}. generating input control video with {maker}")
@@ -105,7 +108,8 @@ def _make_control(cfg: Namespace, hint: str, video: str, prompt: str, control: d
     info = _load_frames(video)
     path = f"{folder}/{hint}_input_control_{local_rank()}.mp4"
     source = [hint, drawn, file_digest(video)]
-    write_video(path, frames=info.frames, fps=MADE_FPS, size=_even(info), source=source)
+    size = _blocks(info) if hint in ("depth", "seg") else _even(info)
+    write_video(path, frames=info.frames, fps=MADE_FPS, size=size, source=source)
     return path
 
 
@@ -158,10 +162,15 @@ def _load_frames(video: str) -> VideoInfo:
     if video is None:
         raise TypeError("expected str, bytes or os.PathLike object, not NoneType")
     try:
-        return video_info(video)
+        return upright(video)
     except ValueError:
         # The real one has a bare `assert` here.
         raise AssertionError from None
+
+
+def _blocks(info: VideoInfo) -> tuple[int, int]:
+    """The writer of depth and segmentation enlarges a picture to whole blocks."""
+    return -(-info.width // BLOCK) * BLOCK, -(-info.height // BLOCK) * BLOCK
 
 
 def _even(info: VideoInfo) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .program import Settings, bar, file_digest, is_blocked, log, obey, orders, step, video_info, write_video
 from .transfer1_inputs import need_checkpoints, weights
+from .transfer1_reading import as_read
 from .transfer1_spec import AV_HINTS, LEVELS, Controls
 from .transfer1_upsampler import PixtralPromptUpsampler
 
@@ -18,6 +19,8 @@ WGP = "cosmos_transfer1/diffusion/inference/world_generation_pipeline.py"
 PRESETS = "cosmos_transfer1/auxiliary/guardrail/common/presets.py"
 SIZES = {1.0: (960, 960), 4 / 3: (960, 704), 3 / 4: (704, 960), 16 / 9: (1280, 704), 9 / 16: (704, 1280)}
 """Aspect ratio to the size of what is generated."""
+WIDE = (1280, 704)
+"""Masks of regions always have the size that belongs to this one."""
 UPSCALE = 3
 MAX_FRAMES = 5000
 CLIP_FRAMES = 121
@@ -149,13 +152,13 @@ class Pipeline:
         uses_video = cfg.sigma_max < 80
         if not path and uses_video:
             raise TypeError("expected str, bytes or os.PathLike object, not NoneType")
-        infos = [video_info(path)] if path else []
+        infos = [as_read(path)] if path else []
         read = []
         for hint, control in controls.items():
             content = ""
             if "input_control" in control:
                 say(500, "get_ctrl_batch", f"reading control input {control['input_control']} for hint {hint}")
-                infos.append(video_info(control["input_control"]))
+                infos.append(as_read(control["input_control"]))
                 content = file_digest(control["input_control"])
             elif hint in AV_HINTS:
                 raise KeyError(f"control_input_{hint}")
@@ -163,8 +166,10 @@ class Pipeline:
         frames = min(MAX_FRAMES, *(info.frames for info in infos)) if infos else 0
         if cfg.blur_strength not in LEVELS:
             raise KeyError(cfg.blur_strength)
-        ratio = min(SIZES, key=lambda known: abs(known - infos[0].width / infos[0].height))
-        width, height = SIZES[ratio]
+        sizes = {SIZES[min(SIZES, key=lambda known, info=info: abs(known - info.width / info.height))] for info in infos}
+        if len(sizes) > 1:
+            raise RuntimeError("Sizes of tensors must match except in dimension 0.")
+        ((width, height),) = sizes
         factor = UPSCALE if "upscale" in controls else 1
         shared = weights(controls)
         source = {
@@ -177,12 +182,16 @@ class Pipeline:
             "models": [cfg.is_av_sample, cfg.use_distilled],
             "video": file_digest(path) if uses_video or "upscale" in controls else "",
             "controls": [[hint, shared[hint], content] for hint, content in read],
-            "regions": self._regions(frames),
+            "regions": self._regions(frames, (width, height)),
         }
         return Video(frames, (factor * width, factor * height), source)
 
-    def _regions(self, frames: int) -> list[Any]:
+    def _regions(self, frames: int, size: tuple[int, int]) -> list[Any]:
         regions = getattr(self.cfg, "regional_prompts", None) or []
+        if regions and self.cfg.num_gpus > 1:
+            raise AssertionError(f"{CLIP_FRAMES} cannot divide cp_size {self.cfg.num_gpus}")
+        if regions and size != WIDE:
+            raise RuntimeError(f"The masks of regions have the size of {WIDE}, and the video that of {size}")
         if regions and frames < CLIP_FRAMES:
             raise ValueError(f"Temporal dimension {frames} is not divisible by chunk_length {CLIP_FRAMES}")
         places = [region.get("region_definitions_path") for region in regions]

@@ -53,6 +53,7 @@ def test_the_command_line():
     }
     assert (container.gpu_count, container.workdir, container.modes) == (1, "/workspace", ("enhance",))
     assert container.env["PYTHONPATH"] == "/workspace"
+    assert container.env["VLLM_HOST_IP"] == "127.0.0.1"
 
 
 def test_the_offload_flag_reaches_the_script():
@@ -107,6 +108,7 @@ def test_prompts_for_different_controls_share_the_upsampler():
         ("[enhance] finished rs_1", [SampleEnded("rs_1")]),
         ("[enhance] failed rs_1: ValueError: too long", [SampleFailed("rs_1", "ValueError: too long"), SampleEnded("rs_1")]),
         ("\x1b[1m[enhance] started rs_1\x1b[0m", [SampleStarted("rs_1")]),
+        ("Processed prompts: 100%|##########| 1/1 [00:02<00:00,  2.1s/it][enhance] started rs_1", [SampleStarted("rs_1")]),
         ("[enhance] started rs_2", []),
         ("a text: [enhance] started rs_1", []),
         ("[enhance] done, 0 of 1 failed", []),

@@ -1,20 +1,16 @@
-"""Transfer1 inference: what its parameters become, what it refuses, and which runs may share a process."""
+"""Transfer1 inference: what its parameters become, and which runs may share a process."""
 
 import json
-from dataclasses import replace
-from fractions import Fraction
 
 import pytest
 
-from cosmos_ops.errors import ParamsError
 from cosmos_ops.operations.inference_transfer1 import INFERENCE_TRANSFER1, InferenceTransfer1
-from cosmos_ops.operations.operation import Preparation
 from cosmos_ops.params import active_controls
 from cosmos_ops.planning import control_signature
 from cosmos_ops.runs import Prompt
 from tests.builders import a_run
 
-from .transfer1_samples import PATHS, a_sample, a_video, file_of, flags, infos, lines_of, spec_of
+from .transfer1_samples import PATHS, a_sample, file_of, flags, infos, lines_of, spec_of
 
 OPERATION = INFERENCE_TRANSFER1
 BOX = {"prompt": "a red car", "box": [0.1, 0.2, 0.5, 0.9]}
@@ -31,10 +27,6 @@ def job(*samples, **videos):
 
 def job_of(videos, **values):
     return OPERATION.build_job("jb_1", [a_sample(OPERATION, params(**values), videos=videos)], PATHS)
-
-
-def check(videos, **values):
-    return OPERATION.check(params(**values), videos)
 
 
 # The base spec and the lines
@@ -72,6 +64,7 @@ def test_every_line_says_file_and_weight_of_every_control_so_that_nothing_leaks(
     assert first["depth"]["input_control"] is first["seg"]["input_control"] is None
     assert second["depth"]["input_control"] == "/cosmos/inputs/depthdepthdepthdepth.mp4"
     assert "input_control_prompt" not in first["seg"]
+    assert "control_weight_prompt" not in first["seg"]
     assert second["seg"]["input_control_prompt"] == "cars"
 
 
@@ -91,6 +84,12 @@ def test_weights_are_written_as_numbers_with_a_point_because_a_whole_number_is_n
 def test_the_spec_holds_no_argument_of_the_process():
     made = job_of(infos("video"), edge_weight=1, seed=5, num_steps=3, guidance=2, fps=30, negative_prompt="rain")
     assert set(spec_of(made)) == {"edge"}
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\n\t", "\x00"])
+def test_a_prompt_of_blanks_for_a_control_is_none_because_nothing_would_be_found(blank):
+    (line,) = lines_of(job_of(infos("video"), seg_weight=1, seg_prompt=blank, seg_weight_prompt=blank))
+    assert line["control_overrides"]["seg"] == {"input_control": None, "control_weight": 1.0}
 
 
 def test_regions_are_in_the_spec_the_only_place_where_the_program_takes_them():
@@ -171,6 +170,10 @@ def test_a_negative_prompt_is_one_value_whatever_it_begins_with(given, flag):
     assert flags(job_of(infos("video"), negative_prompt=given).container.argv).get("--negative_prompt") == flag
 
 
+def test_halves_of_surrogate_pairs_reach_no_command_line():
+    assert flags(job_of(infos("video"), negative_prompt="\ud800 rain").container.argv)["--negative_prompt"] == "? rain"
+
+
 def test_switches_stand_alone_where_they_are_on():
     off = job_of(infos("video"), offload_text_encoder_model=False, offload_guardrail_models=False).container.argv
     on = job_of(infos("video"), offload_diffusion_transformer=True, distilled=True).container.argv
@@ -235,159 +238,6 @@ def test_silence_may_last_as_long_as_a_slow_gpu_takes():
     assert slow.stall_limits_s["loading"] >= 3600
 
 
-# What follows from the inputs
-
-
-@pytest.mark.parametrize(
-    ("videos", "fps", "sigma_max"),
-    [
-        (infos("video", fps=30), 30, 70.0),
-        ({"video": a_video(fps=24), "edge": a_video("edge", fps=30)}, 24, 70.0),
-        (infos("edge", fps=30), 30, 80.0),
-        ({"video": a_video(fps=1)}, 1, 70.0),
-        ({"video": a_video(fps=1000)}, 240, 70.0),
-        ({}, 0, 70.0),
-    ],
-)
-def test_rate_and_noise_follow_the_files(videos, fps, sigma_max):
-    full = OPERATION.complete(params(), Prompt("a street"), videos)
-
-    assert (full.fps, full.sigma_max) == (fps, sigma_max)
-    assert InferenceTransfer1.read(full.model_dump(mode="json")) == full
-
-
-def test_a_fractional_rate_is_rounded():
-    film = replace(a_video(), fps=Fraction(24000, 1001))
-    assert OPERATION.complete(params(), Prompt("x"), {"video": film}).fps == 24
-
-
-@pytest.mark.parametrize(("own", "of_prompt", "taken"), [("rain", "snow", "rain"), ("", " snow ", "snow"), ("", "", "")])
-def test_the_negative_prompt_follows_the_prompt_unless_it_is_given(own, of_prompt, taken):
-    assert OPERATION.complete(params(negative_prompt=own), Prompt("x", of_prompt), {}).negative_prompt == taken
-
-
-def test_edges_and_blur_are_made_here_because_the_programs_own_are_random():
-    given = params(vis_weight=1, edge_weight=1, depth_weight=1, blur_strength="high", canny_threshold="low")
-
-    assert OPERATION.prepare(given, infos("video")) == (
-        Preparation("vis", "video", "blur", "high"),
-        Preparation("edge", "video", "edge", "low"),
-    )
-    assert OPERATION.prepare(given, infos("video", "vis", "edge", "depth")) == ()
-    assert OPERATION.prepare(given, infos("depth")) == ()
-
-
-def test_files_that_are_no_mp4_become_one():
-    videos = {"video": a_video(suffix=".mov"), "depth": a_video("depth", suffix=".MP4"), "seg": a_video("seg", suffix=".webm")}
-    assert OPERATION.prepare(params(depth_weight=1, seg_weight=1), videos) == (
-        Preparation("video", "video", "mp4"),
-        Preparation("seg", "seg", "mp4"),
-    )
-
-
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("values", "videos", "begins"),
-    [
-        ({"edge_weight": 0}, infos("video"), "edge_weight: all control weights are 0"),
-        ({"hdmap_weight": 1, "edge_weight": 1}, infos("video", "hdmap"), "hdmap_weight: hdmap belongs to the driving model"),
-        ({"lidar_weight": 1}, infos("video"), "lidar_weight: there is no lidar video"),
-        ({"depth_weight": 1}, {}, "depth_weight: there is no depth video, and no input video"),
-        ({"distilled": True, "vis_weight": 1}, infos("video"), "distilled: the distilled model knows the edge control alone"),
-        ({"distilled": True}, infos("edge"), "distilled: the distilled model needs an input video"),
-        (
-            {"distilled": True, "regional_prompts": [BOX]},
-            infos("video", frame_count=121),
-            "regional_prompts: the distilled model ignores them",
-        ),
-        ({"num_gpus": 3}, infos("video"), "num_gpus: 3 GPUs cannot share a clip evenly"),
-        ({"negative_prompt": "x" * 10_001}, infos("video"), "negative_prompt: it has 10,001 characters"),
-        ({}, infos("video", frame_count=1), "/videos/video.mp4: it has 1 frame"),
-        ({}, infos("video", frame_count=5001), "/videos/video.mp4: it has 5001 frames, and the model reads the first 5000"),
-        (
-            {"depth_weight": 1},
-            {"video": a_video(), "depth": a_video("depth", frame_count=9)},
-            "/videos/depth.mp4: it has 9 frames, and /videos/video.mp4 has 10",
-        ),
-        (
-            {"depth_weight": 1},
-            {"video": a_video(), "depth": a_video("depth", width=704, height=1280)},
-            "/videos/depth.mp4: it is 704x1280, and /videos/video.mp4 is 1280x704",
-        ),
-        (
-            {"seg_weight": 1, "seg_weight_prompt": "cars"},
-            infos("video", frame_count=241),
-            "seg_weight_prompt: the model fails with it on videos of exactly 241 frames",
-        ),
-        (
-            {"seg_weight": 1, "seg_weight_prompt": "cars"},
-            infos("seg"),
-            "seg_weight_prompt: its objects are looked for in the input",
-        ),
-        ({"regional_prompts": [BOX]}, infos("video", frame_count=120), "regional_prompts: they need videos of 121 frames"),
-        (
-            {"regional_prompts": [BOX]},
-            infos("video", frame_count=121, width=960, height=960),
-            "regional_prompts: they need a wide video",
-        ),
-        ({"regional_prompts": [MASK]}, infos("edge", frame_count=121), "regional_prompts.0.mask_prompt: its objects are looked"),
-        (
-            {"regional_prompts": [BOX, MASK]},
-            infos("video", frame_count=121, width=1920, height=1080),
-            "regional_prompts.1.mask_prompt: the mask has the size of the input video, which must be 1280x704",
-        ),
-    ],
-)
-def test_what_the_model_would_refuse_or_do_wrong_is_refused_first(values, videos, begins):
-    (problem,) = check(videos, **values)
-    assert problem.startswith(begins)
-
-
-@pytest.mark.parametrize(
-    ("values", "videos"),
-    [
-        ({}, infos("video")),
-        ({}, infos("edge")),
-        ({"hdmap_weight": 0.5, "lidar_weight": 0.5}, infos("hdmap", "lidar")),
-        ({"vis_weight": 1, "edge_weight": 1, "depth_weight": 1, "seg_weight": 1, "keypoint_weight": 1}, infos("video")),
-        ({"seg_weight": 1, "seg_weight_prompt": "cars"}, infos("video", frame_count=121)),
-        ({"seg_weight": 1}, infos("video", frame_count=241)),
-        ({"regional_prompts": [BOX, MASK]}, infos("video", frame_count=121)),
-        ({"depth_weight": 1}, {"video": a_video(), "depth": a_video("depth", width=640, height=360)}),
-    ],
-)
-def test_what_the_model_can_do_is_not_refused(values, videos):
-    assert check(videos, **values) == []
-
-
-def test_all_problems_are_told_at_once():
-    problems = check(infos("video", frame_count=1), hdmap_weight=1, edge_weight=1, num_gpus=5)
-    assert [problem.partition(":")[0] for problem in problems] == [
-        *("num_gpus", "hdmap_weight", "hdmap_weight", "/videos/video.mp4"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"edge_weight": "/tmp/weights.pt"}, "edge_weight"),
-        ({"edge_weight": float("nan")}, "edge_weight"),
-        ({"edge_weight": -0.1}, "edge_weight"),
-        ({"blur_strength": "bad"}, "blur_strength"),
-        ({"regional_prompts": [{"prompt": "x"}]}, "regional_prompts.0: give a region either a box or a mask_prompt"),
-        ({"regional_prompts": [{**BOX, "mask_prompt": "car"}]}, "regional_prompts.0: give a region either"),
-        ({"regional_prompts": [{"prompt": "x", "box": [0.5, 0, 0.5, 1]}]}, "regional_prompts.0: the box is empty"),
-        ({"regional_prompts": [{"prompt": "x", "box": [0, 0, 1, 2]}]}, "regional_prompts.0.box.3"),
-        ({"regional_prompts": [{"prompt": "x", "region_definitions_path": "mask.mp4"}]}, "regional_prompts.0"),
-    ],
-)
-def test_values_out_of_their_bounds_are_refused_by_name(values, message):
-    with pytest.raises(ParamsError, match=message):
-        params(**values)
-
-
 # What may share a process
 
 
@@ -397,6 +247,7 @@ def test_values_out_of_their_bounds_are_refused_by_name(values, message):
         ({"edge_weight": 0.3}, True),
         ({"edge_weight": 1, "canny_threshold": "high"}, True),
         ({"edge_weight": 1, "vis_weight": 0}, True),
+        ({"edge_weight": 1, "negative_prompt": "  "}, True),
         ({"edge_weight": 1, "vis_weight": 0.1}, False),
         ({"vis_weight": 1}, False),
         *[
@@ -420,3 +271,15 @@ def test_controls_come_in_one_order_however_they_are_named():
 def test_stored_parameters_come_back():
     given = params(edge_weight=0.5, regional_prompts=[BOX, MASK], seed=3)
     assert InferenceTransfer1.read(json.loads(given.model_dump_json())) == given
+
+
+def test_a_run_whose_segmentation_is_computed_has_a_process_of_its_own():
+    """Its colours are drawn anew for each place in a batch."""
+    one, other = Prompt("a street"), Prompt("a street")
+
+    def signature(prompt, *roles):
+        full = OPERATION.complete(params(seg_weight=1), prompt, infos("video", *roles))
+        return control_signature(a_run(full, family="transfer1"))
+
+    assert signature(one) != signature(other)
+    assert signature(one, "seg") == signature(other, "seg")

@@ -112,7 +112,10 @@ def test_a_prompt_that_was_not_the_runs_own_does_not_complete_it(host):
 
 
 def test_a_run_in_a_batch_gives_the_video_that_it_gives_alone(host):
-    """Weights, files and prompts differ; nothing of a neighbour may reach a run, and no place in the batch counts."""
+    """Weights, files and prompts differ; nothing of a neighbour may reach a run, and no place in the batch counts.
+
+    Only the program's own segmentation is coloured at random, so that at most one run may have it here.
+    """
     full = put(host, "video", *CONTROLS)
     given = [(full, 0.2, "a street"), (full, 0.9, "a beach"), (put(host, "video", "vis", "edge"), 0.5, "a hill")]
     samples = [

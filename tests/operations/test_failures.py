@@ -25,6 +25,7 @@ ERRORS = {
     "index-32-bit": errors.SpecRefusedError,
     "region-chunk": errors.SpecRefusedError,
     "frames-mismatch": errors.SpecRefusedError,
+    "nothing-segmented": errors.SpecRefusedError,
     "patch-mismatch": errors.EnvironmentBrokenError,
     "checkpoint-missing": errors.CheckpointMissingError,
     "checkpoint-damaged": errors.CheckpointMissingError,

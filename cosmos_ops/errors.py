@@ -51,7 +51,10 @@ class CosmosError(Exception):
 
 
 class InputError(CosmosError, ValueError):
-    """The request cannot be met as it was made; nothing was started."""
+    """The request cannot be met as it was made; nothing was started. Each argument is a problem of its own."""
+
+    def __str__(self) -> str:
+        return "; ".join(str(problem) for problem in self.args)
 
 
 class ParamsError(InputError):

@@ -1,6 +1,7 @@
 """What comes in: finds and checks the input videos and the text of a request, before anything is spent on it."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from cosmos_ops.errors import InputError, VideoUnreadableError
 from cosmos_ops.job import InputFile, Job, JobPaths, Sample
-from cosmos_ops.media.probe import probe
+from cosmos_ops.media.probe import probe, prove
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.params import Params
 from cosmos_ops.preparation import prepare
@@ -18,6 +19,7 @@ from cosmos_ops.runs import VIDEO, Prompt, Run
 from cosmos_ops.videos import VideoInfo
 
 TEXT_LENGTH_MAX = 10_000
+ADDRESS = re.compile(r"[a-z][a-z0-9+]{1,9}:/", re.IGNORECASE)
 REFUSED_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz")
 CONTROLS = ("vis", "edge", "depth", "seg", "keypoint", "hdmap", "lidar", "wsm")
 ANY_VIDEO = VideoInfo(Path(), 1280, 704, 121, Fraction(24), 121 / 24, has_audio=False)
@@ -68,6 +70,8 @@ def check_file(role: str, path: str) -> Path:
         )
     if path.lower().endswith(REFUSED_SUFFIXES):
         raise InputError(f"inputs.{role}: {path} may hold code that runs when it is read; give a video or an image")
+    if ADDRESS.match(path):
+        raise InputError(f"inputs.{role}: {path} is an address; download the file, and name it here")
     found = Path(path).expanduser().absolute()
     if not found.is_file():
         raise VideoUnreadableError(f"inputs.{role}: there is no file {found}")
@@ -97,7 +101,7 @@ def check_request(operation: Operation[Params], params: Params, text: str, video
     """Make sure that a run can do what it is asked for.
 
     Raises:
-        InputError: With all problems, each with its path, in one line.
+        InputError: With all problems, each with its path.
     """
     problems: list[str] = []
     infos: dict[str, VideoInfo] = {}
@@ -110,6 +114,8 @@ def check_request(operation: Operation[Params], params: Params, text: str, video
     for role, path in used_videos(operation, params, videos).items():
         try:
             infos[role] = probe(path, takes_pictures=operation.takes_pictures)
+            if operation.needs_whole_files and infos[role].frame_count > 1:
+                prove(path)
         except VideoUnreadableError as error:
             problems.append(str(error))
             unreadable[role] = path
@@ -118,7 +124,7 @@ def check_request(operation: Operation[Params], params: Params, text: str, video
     found = operation.check(params, {**infos, **{role: replace(like, path=path) for role, path in unreadable.items()}})
     problems += [problem for problem in found if not any(str(path) in problem for path in unreadable.values())]
     if problems:
-        raise InputError("; ".join(problems))
+        raise InputError(*problems)
 
 
 def used_videos(operation: Operation[Params], params: Params, videos: Mapping[str, Path]) -> dict[str, Path]:

@@ -62,8 +62,10 @@ def _runs(request: PipelineRequest, store: Store) -> Iterator[Asked | str]:
         }
         choices = variants(request.sweep, request.zipped)
     except InputError as error:
-        yield str(error)
+        yield from error.args
         return
+    if "inference" not in families and (request.sweep or request.zipped):
+        yield "sweep: it changes parameters of inference, which is not among the stages"
     for stage, family in families.items():
         chosen: StageSettings = getattr(request, stage)
         for number, wanted in enumerate(request.prompts):
@@ -71,16 +73,19 @@ def _runs(request: PipelineRequest, store: Store) -> Iterator[Asked | str]:
             try:
                 prompt = (read_video_prompt if stage == "upscale" else read_prompt)(wanted, store)
             except InputError as error:
-                yield f"prompts[{number}]: {error}"
+                yield from (f"prompts[{number}]: {problem}" for problem in error.args)
+                continue
+            if stage == "upscale" and "inference" in request.stages and VIDEO not in prompt.inputs:
+                # Nothing can stand in for the video that is yet to be made.
                 continue
             for settings in own:
                 for variant in choices if stage == "inference" else ONE_VARIANT:
-                    yield _run(f"prompts[{number}]", stage, family, prompt, settings, variant, _stands_in(request, stage))
+                    yield from _run(f"prompts[{number}]", stage, family, prompt, settings, variant, _stands_in(request, stage))
 
 
 def _run(
     path: str, stage: str, family: str, prompt: Prompt, settings: StageSettings, variant: Variant, stands_in: str
-) -> Asked | str:
+) -> Iterator[Asked | str]:
     operation = find_operation(stage, family)
     videos = {VIDEO: prompt.inputs[VIDEO]} if stage == "upscale" and VIDEO in prompt.inputs else dict(prompt.inputs)
     try:
@@ -88,8 +93,9 @@ def _run(
         params = completed(operation, given, prompt, videos)
         check_request(operation, params, prompt.text, videos)
     except InputError as error:
-        return f"{path}: {stage} by {family}: {error}"
-    return Asked(path, Run(prompt.id, stage, family, params, request_key=path), prompt, videos, stands_in)
+        yield from (f"{path}: {stage} by {family}: {problem}" for problem in error.args)
+        return
+    yield Asked(path, Run(prompt.id, stage, family, params, request_key=path), prompt, videos, stands_in)
 
 
 def _stands_in(request: PipelineRequest, stage: str) -> str:

@@ -112,7 +112,9 @@ def _enhanced(place: Records, prompts: Sequence[PromptRequest]) -> list[PromptRe
 def _videos(place: Records, runs: Sequence[Run], prompts: Sequence[PromptRequest], stages: Sequence[Stage]) -> list[str]:
     """What is upscaled: the videos of inference, or the input videos where inference is left out."""
     if "inference" in stages:
-        return [run.id for run in runs if run.operation == "inference" and run.status is RunStatus.COMPLETED]
+        # Inference may make a picture; that is not upscaled.
+        made = [run for run in runs if run.operation == "inference" and run.status is RunStatus.COMPLETED]
+        return [run.id for run in made if run.outputs.video is not None]
     return [_recorded(place, prompt, number) for number, prompt in enumerate(prompts)]
 
 

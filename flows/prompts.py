@@ -2,15 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from cosmos_ops.errors import InputError
-from cosmos_ops.intake import check_file, check_text, find_videos, storable
-from cosmos_ops.media.cityscape import write_cityscape
+from cosmos_ops.intake import check_text, storable
 from cosmos_ops.runs import Prompt
-from cosmos_ops.settings import Settings
 from cosmos_ops.store import Store
-from flows.requests import NO_INPUT, PromptRequest, StageSettings
+from flows.inputs import find_inputs
+from flows.requests import PromptRequest, StageSettings
 from flows.stage import Request, request_key
 from flows.sweeps import ONE_VARIANT, Variant, varied
 
@@ -34,9 +32,9 @@ def read_prompt(request: PromptRequest, store: Store) -> Prompt:
     try:
         inputs = find_inputs(request)
     except InputError as error:
-        problems.append(str(error))
+        problems += map(str, error.args)
     if problems:
-        raise InputError("; ".join(problems))
+        raise InputError(*problems)
     return Prompt(
         text=text,
         negative_text=storable(request.negative_text.strip()),
@@ -86,31 +84,6 @@ def make_requests(
     return requests
 
 
-def find_inputs(request: PromptRequest) -> dict[str, Path]:
-    """The files of a request by role: those of its folder, and those that it names one by one.
-
-    Raises:
-        InputError: A file is not there, or there is no role of that name.
-    """
-    named: dict[str, Path] = {}
-    problems: list[str] = []
-    for role, path in request.inputs.items():
-        try:
-            named[role] = check_file(role, path)
-        except InputError as error:
-            problems.append(str(error))
-    if problems:
-        raise InputError("; ".join(problems))
-    if request.input == NO_INPUT or (named and not request.input):
-        return named
-    return {**find_videos(input_of(request)), **named}
-
-
-def input_of(request: PromptRequest) -> Path:
-    """The input video or folder; the built-in city where none is named."""
-    return Path(request.input) if request.input else demo_city()
-
-
 def request_places(ids: Sequence[str]) -> list[str]:
     """What tells requests of one list apart: their id, or their place where they have none; the same id twice is numbered."""
     seen: Counter[str] = Counter()
@@ -120,14 +93,6 @@ def request_places(ids: Sequence[str]) -> list[str]:
         places.append(f"{name}.{seen[name]}" if seen[name] else name)
         seen[name] += 1
     return places
-
-
-def demo_city() -> Path:
-    """The folder of the built-in city, rendered when it is first asked for."""
-    folder = Settings().demo_folder / "city"
-    if not (folder / "color.mp4").exists():
-        write_cityscape(folder)
-    return folder
 
 
 def _choices(wanted: PromptRequest, operation: str, settings: StageSettings) -> Sequence[StageSettings]:

@@ -3,6 +3,7 @@
 import difflib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cosmos_ops.errors import InputError
+from cosmos_ops.intake import ADDRESS
 from cosmos_ops.operations import FAMILIES, OPERATIONS, family_for
 from cosmos_ops.params import SHOWN_LENGTH_MAX
 from cosmos_ops.settings import Settings
+from flows.inputs import find_inputs
 from flows.requests import (
     NO_INPUT,
     STAGES,
@@ -64,11 +67,11 @@ def read_requests(path: Path) -> list[PipelineRequest]:
         try:
             requests.append(PipelineRequest.model_validate(normalised(data, path.absolute().parent)))
         except ValidationError as error:
-            problems += [f"{name}{problem}" for problem in problems_of(error)]
+            problems += [f"{name}{problem}" for problem in [*problems_of(error), *_file_problems(data, path.absolute().parent)]]
         except InputError as error:
-            problems.append(f"{name}{error}")
+            problems += [f"{name}{problem}" for problem in error.args]
     if problems:
-        raise InputError(f"{path}: {'; '.join(problems)}")
+        raise InputError(*(f"{path}: {problem}" for problem in problems))
     return requests
 
 
@@ -90,6 +93,22 @@ def normalised(data: Any, folder: Path) -> dict[str, Any]:
     if isinstance(request.get("prompts"), list):
         request["prompts"] = [_prompt(prompt, folder, request, family) for prompt in request["prompts"]]
     return request
+
+
+def _file_problems(data: Any, folder: Path) -> list[str]:
+    """What is wrong with the files of a request whose other values are wrong."""
+    problems = []
+    for number, prompt in enumerate(_mapping(normalised(data, folder)).get("prompts") or []):
+        named = {name: value for name in ("input", "inputs") if (value := _mapping(prompt).get(name))}
+        if not named:
+            continue
+        with suppress(ValidationError):
+            wanted = PromptRequest.model_validate(named)
+            try:
+                find_inputs(wanted)
+            except InputError as error:
+                problems += [f"prompts[{number}]: {problem}" for problem in error.args]
+    return problems
 
 
 def problems_of(error: ValidationError) -> list[str]:
@@ -172,14 +191,19 @@ def _prompt(prompt: Any, folder: Path, request: Mapping[str, Any], family: Any) 
         return prompt
     full = dict(prompt)
     if isinstance(full.get("input"), str) and full["input"] not in ("", NO_INPUT):
-        full["input"] = str(folder / Path(full["input"]).expanduser())
+        full["input"] = _beside(folder, full["input"])
     if isinstance(full.get("inputs"), Mapping):
-        full["inputs"] = {role: str(folder / Path(str(path)).expanduser()) for role, path in full["inputs"].items()}
+        full["inputs"] = {role: _beside(folder, path) for role, path in full["inputs"].items()}
     if "inference" in full:
         own = full["inference"] if isinstance(full["inference"], list) else [full["inference"]]
         chosen = _mapping(request.get("families")).get("inference", family)
         full["inference"] = [_by_family(one, "inference", chosen) for one in own]
     return full
+
+
+def _beside(folder: Path, path: Any) -> Any:
+    """A path relative to the folder of the file; an address, and what is no text, stays to be refused as it is."""
+    return str(folder / Path(path).expanduser()) if isinstance(path, str) and not ADDRESS.match(path) else path
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -40,6 +40,7 @@ from flows.hosts import connected
 from flows.observer import current_observer
 from flows.workplace import workplace
 
+STANDING = (RunStatus.COMPLETED, RunStatus.BLOCKED)
 ATTEMPTS_MAX = 2
 """How often a run is carried out whose failure says that a retry can help."""
 NAMES_IN_TITLE = 2
@@ -82,9 +83,12 @@ class Stage:
         return [self.place.store.run(run.id) for run in recorded]
 
     def _record(self, request: Request) -> Run:
-        """The run of a request; one that was made before is taken up again, unless it failed then."""
+        """The run of a request; one that was made before is taken up again, unless it failed then.
+
+        A guardrail that refused a text refuses it again: such a run stands.
+        """
         earlier = attempts(self.place.store, request.key)
-        if earlier and (not earlier[-1].status.is_final or earlier[-1].status is RunStatus.COMPLETED):
+        if earlier and (not earlier[-1].status.is_final or earlier[-1].status in STANDING):
             return self.place.store.take_up(earlier[-1].id, flow_run_id=this_flow_run(), owner=self.place.owner)
         prompt = self.place.store.add_prompt(request.prompt)
         run = self.place.store.add_run(self._new_run(request, prompt, _numbered(request.key, len(earlier) + 1)))

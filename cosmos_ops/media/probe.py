@@ -1,5 +1,6 @@
 """Size, rate and exact length of a video, with one decoded frame as proof and nothing more decoded."""
 
+from functools import lru_cache
 from pathlib import Path
 
 from av.container import InputContainer
@@ -35,6 +36,28 @@ def probe(path: Path, *, takes_pictures: bool = False) -> VideoInfo:
         has_audio=has_audio,
         is_plain=rotation % 360 == 0 and ((takes_pictures and frame_count == 1) or even_fps(path) is not None),
     )
+
+
+def prove(path: Path) -> None:
+    """Decode every frame of a video; a file that was decoded before, and has not changed since, is not read again.
+
+    Raises:
+        VideoUnreadableError: It breaks off.
+    """
+    stat = path.stat()
+    _decode_all(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=10_000)
+def _decode_all(path: Path, _size_bytes: int, _mtime_ns: int) -> None:
+    count = 0
+    try:
+        with open_stream(path) as (container, stream):
+            stream.thread_type = "AUTO"
+            for _ in container.decode(stream):
+                count += 1
+    except FFmpegError as error:
+        raise breaks_off(path, count) from error
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:

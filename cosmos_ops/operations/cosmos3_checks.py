@@ -64,6 +64,8 @@ def _beside_controls(params: InferenceCosmos3) -> Iterator[str]:
         yield f"checkpoint: {params.checkpoint} takes no controls; choose Cosmos3-Super, or set all weights to 0"
     if params.mode in ("text2image", "text2video", "image2video"):
         yield f"mode: {params.mode} takes no controls; use auto, or set all weights to 0"
+    if params.guardrails:
+        yield "guardrails: Cosmos 3 screens nothing where there are controls; set it to false, or set all weights to 0"
     for name in changed(params, _NO_CONTROLS_ONLY):
         yield f"{name}: it has no effect with controls; leave it at its default, or set all weights to 0"
 

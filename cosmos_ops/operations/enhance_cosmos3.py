@@ -209,6 +209,7 @@ ENHANCE_COSMOS3 = Operation(
     build_job=_build_job,
     reader=_reader,
     read_outputs=_read_outputs,
+    needs_whole_files=True,
     reads=_reads,
     complete=_complete,
     prepare=_prepare,

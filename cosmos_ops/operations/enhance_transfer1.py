@@ -165,6 +165,7 @@ ENHANCE_TRANSFER1 = Operation(
     build_job=_build_job,
     reader=_reader,
     read_outputs=_read_outputs,
+    needs_whole_files=True,
     reads=_reads,
     prepare=_prepare,
 )

@@ -160,6 +160,7 @@ INFERENCE_COSMOS3 = Operation(
     build_job=_build_job,
     reader=_reader,
     read_outputs=_read_outputs,
+    needs_whole_files=True,
     reads=_reads,
     complete=complete,
     takes_pictures=True,

@@ -135,6 +135,7 @@ INFERENCE_TRANSFER1 = Operation(
     build_job=_build_job,
     reader=reader,
     read_outputs=read_outputs,
+    needs_whole_files=True,
     reads=_reads,
     complete=_complete,
     prepare=_prepare,

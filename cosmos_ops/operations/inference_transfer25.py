@@ -18,6 +18,7 @@ INFERENCE_TRANSFER25 = Operation(
     build_job=transfer25_process.build_job,
     reader=Reader,
     read_outputs=transfer25_process.read_outputs,
+    needs_whole_files=True,
     reads=reads,
     complete=complete,
     takes_pictures=True,

@@ -67,6 +67,8 @@ class Operation(Generic[P]):
     """Params to the roles of the files that it may read."""
     complete: Callable[[Any, Prompt, Mapping[str, VideoInfo]], Any] = as_given
     """Params to those with all that follows from the prompt and its files filled in, before they are recorded."""
+    needs_whole_files: bool = False
+    """Whether a file that breaks off ends the process, so that every frame is decoded before anything is sent."""
     takes_pictures: bool = False
     """Whether a picture may stand where a video may, as a video of one frame."""
     prepare: Callable[[Any, Mapping[str, VideoInfo]], tuple[Preparation, ...]] = nothing_to_prepare

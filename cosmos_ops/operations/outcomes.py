@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from cosmos_ops.errors import SampleBlockedError, SampleFailedError
+from cosmos_ops.errors import CosmosError, SampleBlockedError, SampleFailedError
 from cosmos_ops.job import (
     Completed,
     ContainerExit,
@@ -18,7 +18,7 @@ from cosmos_ops.job import (
     SampleFailed,
     SampleStarted,
 )
-from cosmos_ops.operations.failures import classify
+from cosmos_ops.operations.failures import classify, diagnose
 
 
 def outcomes(
@@ -42,7 +42,7 @@ def outcomes(
     started = {event.run_id for event in events if isinstance(event, SampleStarted)}
     over = {event.run_id for event in events if isinstance(event, SampleEnded)}
     refused = {event.run_id: SampleBlockedError(event.text) for event in events if isinstance(event, SampleBlocked)}
-    failed = {event.run_id: SampleFailedError(event.text) for event in events if isinstance(event, SampleFailed)}
+    failed = {event.run_id: _given_up(event.text, job.family) for event in events if isinstance(event, SampleFailed)}
     results: dict[str, Outcome] = {}
     for item in job.items:
         if (files := _complete(item, found, is_complete)) is not None:
@@ -56,6 +56,12 @@ def outcomes(
         else:
             results[item.run_id] = NotCompleted(broken)
     return results
+
+
+def _given_up(text: str, family: str) -> CosmosError:
+    """Why the program gave up on a run, with what can be done where that is known."""
+    known = diagnose([text], family=family)
+    return SampleFailedError(text) if known is None else known.error(f"{text}; {known.remedy}")
 
 
 def _complete(item: JobItem, found: Findings, is_complete: Callable[[JobItem, Mapping[str, str]], bool]) -> Completed | None:

@@ -1,6 +1,43 @@
-"""Which runs share a container: pure functions over runs, no clock and no I/O."""
+"""Which runs share a container, where and when: pure functions over runs and slots, no clock and no I/O."""
 
 from cosmos_ops.planning.batches import Batch, regroup
-from cosmos_ops.planning.signature import ControlSignature, control_signature
+from cosmos_ops.planning.costs import CostModel, SampleSize, gpu_type_of
+from cosmos_ops.planning.fitting import Observation, SampleTime, fit
+from cosmos_ops.planning.plan import plan
+from cosmos_ops.planning.published import PUBLISHED
+from cosmos_ops.planning.signature import ControlSignature, control_signature, differences, explain
+from cosmos_ops.planning.workloads import (
+    Goal,
+    Mixing,
+    ModelFiles,
+    Plan,
+    PlannedBatch,
+    PlanOptions,
+    Slot,
+    Workload,
+)
 
-__all__ = ["Batch", "ControlSignature", "control_signature", "regroup"]
+__all__ = [
+    "PUBLISHED",
+    "Batch",
+    "ControlSignature",
+    "CostModel",
+    "Goal",
+    "Mixing",
+    "ModelFiles",
+    "Observation",
+    "Plan",
+    "PlanOptions",
+    "PlannedBatch",
+    "SampleSize",
+    "SampleTime",
+    "Slot",
+    "Workload",
+    "control_signature",
+    "differences",
+    "explain",
+    "fit",
+    "gpu_type_of",
+    "plan",
+    "regroup",
+]

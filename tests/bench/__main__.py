@@ -1,4 +1,4 @@
-"""Prints what the documents claim: `python -m tests.bench [local] [regroup] [server] [transfers]`; all parts if none is named."""
+"""Prints what the documents claim: `python -m tests.bench [local|regroup|server|transfers|plans] ...`; all if none is named."""
 
 import os
 import resource
@@ -26,7 +26,7 @@ NOTHING = ("-c", "print('done')")
 
 def main() -> None:
     """Run all benchmarks."""
-    parts = {"local": local, "regroup": regrouping, "server": run_server, "transfers": run_transfers}
+    parts = {"local": local, "regroup": regrouping, "server": run_server, "transfers": run_transfers, "plans": run_plans}
     for name in sys.argv[1:] or parts:
         parts[name]()
 
@@ -51,6 +51,13 @@ def run_transfers() -> None:
     from tests.bench import transfers
 
     transfers.main()
+
+
+def run_plans() -> None:
+    """Batches and where they run."""
+    from tests.bench import plans
+
+    plans.main()
 
 
 def process_overhead(host: LocalHost) -> None:

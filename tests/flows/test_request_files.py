@@ -251,10 +251,10 @@ def test_what_the_inputs_make_wrong_is_found_for_every_prompt(home, tmp_path):
 def test_every_problem_of_one_prompt_is_told(home, tmp_path):
     a_clip(tmp_path / "in.mp4")
     request = {"family": "transfer1", "inference": {"num_gpus": 3, "hdmap_weight": 1}, "text": "a", "input": "in.mp4"}
-    (problem,) = asked(written(tmp_path, {**request, "stages": ["inference"]}, "a.json")).problems
+    first, second = asked(written(tmp_path, {**request, "stages": ["inference"]}, "a.json")).problems
 
-    assert "num_gpus: 3 GPUs cannot share" in problem
-    assert "hdmap_weight: there is no hdmap video" in problem
+    assert first.startswith("prompts[0]: inference by transfer1: num_gpus: 3 GPUs cannot share")
+    assert second.startswith("prompts[0]: inference by transfer1: hdmap_weight: there is no hdmap video")
 
 
 def test_each_prompt_is_asked_with_its_own_settings_and_with_every_variant(home, tmp_path):
@@ -327,3 +327,32 @@ def test_a_bad_line_of_jsonl_is_named_by_its_number(tmp_path):
 
     with pytest.raises(InputError, match="line 3"):
         read_requests(path)
+
+
+def test_a_wrong_value_does_not_hide_a_missing_file(home, tmp_path):
+    said = the_problem(
+        tmp_path, {"text": "a", "input": "nowhere.mp4", "inputs": {"edg": "x"}, "inference": {"seed": -1}}, "a.json"
+    )
+
+    assert "inference.preview.seed: " in said
+    assert "prompts[0]: inputs.edg: there is no such role" in said
+
+
+def test_an_address_is_said_to_be_none(home, tmp_path):
+    (problem,) = asked(written(tmp_path, {"text": "a", "input": "https://example.com/a.mp4"}, "a.json")).problems
+
+    assert problem == "prompts[0]: https://example.com/a.mp4 is an address; download the file, and name it here"
+
+
+def test_a_video_that_is_yet_to_be_made_is_no_problem_of_upscale(home, tmp_path):
+    request = {"family": "cosmos3", "stages": ["inference", "upscale"], "text": "a", "input": "none"}
+    found = asked(written(tmp_path, {**request, "inference": {"mode": "text2video"}}, "a.json"))
+
+    assert found.problems == ()
+    assert [one.run.operation for one in found.asked] == ["inference"]
+
+
+def test_a_sweep_without_inference_is_said_to_do_nothing(home, tmp_path):
+    found = asked(written(tmp_path, {"stages": ["enhance"], "text": "a", "sweep": {"seed": [1]}}, "a.json"))
+
+    assert found.problems == ("sweep: it changes parameters of inference, which is not among the stages",)

@@ -192,3 +192,13 @@ def test_a_pipeline_of_upscale_alone_takes_the_named_video_and_keeps_text_and_na
         ("a street", "mine"),
         ("", ""),
     ]
+
+
+def test_what_the_guardrail_blocked_is_not_tried_again_when_the_flow_run_is(prefect_api, home, tmp_path):
+    clip = a_clip(tmp_path / "clip.mp4", frame_count=3)
+    prompts = [steps.a_request(clip), steps.a_request(clip, "a gory street")]
+
+    state, found = steps.call(inference.with_options(retries=1, retry_delay_seconds=0), prompts)
+
+    assert state.is_failed()
+    assert sorted(found.statuses()) == ["blocked", "completed"]

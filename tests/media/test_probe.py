@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cosmos_ops.errors import VideoUnreadableError
-from cosmos_ops.media.probe import probe
+from cosmos_ops.media.probe import probe, prove
 
 from .videos import NTSC_FILM, turned, write_clip, write_sound_only, write_vfr_clip
 
@@ -92,3 +92,15 @@ def test_a_file_cut_before_its_index_is_no_video(tmp_path):
 
     with pytest.raises(VideoUnreadableError, match="no video file"):
         probe(tmp_path / "b.mp4")
+
+
+def test_a_video_that_turns_to_garbage_in_the_middle_is_found_by_decoding_all_of_it(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", frame_count=60, width=160, height=120)
+    prove(path)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + len(data) // 4] = bytes(255 - byte for byte in data[middle : middle + len(data) // 4])
+    path.write_bytes(data)
+
+    with pytest.raises(VideoUnreadableError, match="breaks off after"):
+        prove(path)

@@ -188,7 +188,7 @@ def test_a_file_that_is_missing_hides_no_other_problem():
         ({"control_guidance": 11}, "control_guidance"),
         ({"control_guidance_interval": (0, 1001)}, "control_guidance_interval"),
         ({"resolution": "1080"}, "resolution"),
-        ({"resolution": 720}, "resolution"),
+        ({"resolution": 721}, "resolution"),
         ({"aspect_ratio": "16:9"}, "aspect_ratio"),
         ({"fps": 29.97}, "fps"),
         ({"mode": "reasoner"}, "mode"),

@@ -169,7 +169,7 @@ def test_a_video_that_cannot_be_read_fails_its_prompt_alone(host):
     files = [file if str(file.path) != "prompts.jsonl" else type(file)(file.path, broken) for file in job.files]
     ran = host.run(type(job)(**{**vars(job), "files": tuple(files)}), OPERATION)
 
-    assert kinds(ran.outcomes) == {"rs_1": "SampleFailedError", "rs_2": "Completed"}
+    assert kinds(ran.outcomes) == {"rs_1": "SpecRefusedError", "rs_2": "Completed"}
 
 
 @pytest.mark.parametrize("order", ["crash", "oom", "kill"])

@@ -21,6 +21,10 @@ from cosmos_ops.job import (
 from cosmos_ops.operations.failures import classify, diagnose
 
 
+SPOILING = ("cutlass",)
+"""Kinds of failure after which the program goes on and says that all is well."""
+
+
 def outcomes(
     job: Job,
     ended: ContainerExit,
@@ -43,10 +47,12 @@ def outcomes(
     over = {event.run_id for event in events if isinstance(event, SampleEnded)}
     refused = {event.run_id: SampleBlockedError(event.text) for event in events if isinstance(event, SampleBlocked)}
     failed = {event.run_id: _given_up(event.text, job.family) for event in events if isinstance(event, SampleFailed)}
+    known = diagnose(found.log, family=job.family)
+    spoiled = known.error(f"the outputs cannot be right; {known.remedy}") if known and known.kind in SPOILING else None
     results: dict[str, Outcome] = {}
     for item in job.items:
         if (files := _complete(item, found, is_complete)) is not None:
-            results[item.run_id] = files
+            results[item.run_id] = NotCompleted(spoiled) if spoiled else files
         elif item.run_id in refused:
             results[item.run_id] = NotCompleted(refused[item.run_id])
         elif item.run_id in failed:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from cosmos_ops.errors import (
+    EnvironmentBrokenError,
     GPUMemoryError,
     OutputMissingError,
     ProcessKilledError,
@@ -167,3 +168,11 @@ def test_an_image_is_an_output_like_a_video():
 
     assert outcome.files["image"].name == "image.jpg"
     assert json.loads(a_marker())["status"] == "success"
+
+
+def test_videos_that_came_out_grey_are_no_success():
+    job = a_batch()
+    log = ("Failed to initialize the CUTLASS kernel. Last CUDA error is: no error",)
+    outcomes = judged(job, ENDED, started(1, 2, 3, 4, 5, 6, 7, 8), found(job, log=log, **done(1, 2, 3, 4, 5, 6, 7, 8)))
+
+    assert set(kinds(outcomes)) == {EnvironmentBrokenError}

@@ -67,12 +67,18 @@ def choose(name: str, family: str, store: Store) -> Host:
     """The host that a flow asks for; one that was put aside must show first that it works again.
 
     Raises:
-        HostUnknownError: No block has that name, or no host has the family.
+        HostUnknownError: No block has that name, or no host has the family, or this machine is named for a GPU family.
         HostUnhealthyError: It was put aside and does not work yet.
     """
     if name == AUTO:
         return _best(family, store) or _this_machine(family)
     host = connect(name)
+    if family not in LOCAL_FAMILIES and not host.runs_images:
+        host.close()
+        raise HostUnknownError(
+            f"host {name} is this machine, which runs plain processes and not the family '{family}'; name a GPU server "
+            "(`cosmos host list`)"
+        )
     if is_aside(name, store):
         try:
             if problems := host.health().problems:

@@ -86,6 +86,8 @@ class Host(Protocol):
     name: str
     slot_count: int
     """Jobs that may run at a time; 0: any number."""
+    runs_images: bool
+    """Whether it runs a family in the family's image; else as a plain process of our own."""
 
     def paths(self, job_folder: PurePosixPath) -> JobPaths:
         """Where a process on this host finds a job's folder and the inputs."""

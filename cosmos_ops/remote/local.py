@@ -44,6 +44,7 @@ class LocalHost:
     def __init__(self, workspace: Path, *, name: str = "local") -> None:
         self.name = name
         self.slot_count = 0
+        self.runs_images = False
         self._workspace = workspace.absolute()
         self._containers = self._workspace / "containers"
         self._containers.mkdir(parents=True, exist_ok=True)

@@ -48,6 +48,7 @@ class SSHHost:
     def __init__(self, spec: HostSpec) -> None:
         self.name = spec.name
         self.slot_count = len(spec.slots)
+        self.runs_images = True
         self.spec = spec
         self.connection = Connection(spec.name, spec.target)
         self.docker = DockerClient(self.connection, socket=spec.docker_socket, command=spec.docker_command)

@@ -29,6 +29,11 @@ def test_without_servers_this_machine_does_what_it_can(store):
         choose("auto", "cosmos3", store)
 
 
+def test_this_machine_is_refused_for_a_family_that_needs_its_image(store):
+    with pytest.raises(HostUnknownError, match="host local is this machine.*not the family 'transfer1'; name a GPU server"):
+        choose("local", "transfer1", store)
+
+
 def test_a_name_that_nobody_saved_is_refused(store):
     with pytest.raises(HostUnknownError, match="there is no host 'nobody'"):
         choose("nobody", "preview", store)

@@ -20,7 +20,6 @@ from cosmos_ops.job import (
 )
 from cosmos_ops.operations.failures import classify, diagnose
 
-
 SPOILING = ("cutlass",)
 """Kinds of failure after which the program goes on and says that all is well."""
 

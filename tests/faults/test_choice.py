@@ -30,7 +30,7 @@ def test_without_servers_this_machine_does_what_it_can(store):
 
 
 def test_this_machine_is_refused_for_a_family_that_needs_its_image(store):
-    with pytest.raises(HostUnknownError, match="host local is this machine.*not the family 'transfer1'; name a GPU server"):
+    with pytest.raises(HostUnknownError, match=r"host local is this machine.*not the family 'transfer1'; name a GPU server"):
         choose("local", "transfer1", store)
 
 

@@ -133,6 +133,16 @@ def runs_show(run_id: str) -> None:
 
 
 @cli.command()
+@click.argument("run_ids", nargs=-1, required=True, metavar="RUN...")
+def signature(run_ids: tuple[str, ...]) -> None:
+    """Say what runs have in common to share a model process, and what keeps them apart."""
+    from deployments.signatures import explained
+
+    with _store() as store:
+        click.echo("\n".join(explained([store.run(run_id) for run_id in run_ids])))
+
+
+@cli.command()
 @click.option("--run", "run_id", required=True, help="Id of the run (rs_...).")
 @click.option("--force", "is_forced", is_flag=True, help="End its process at once, without the ten seconds to clean up.")
 def kill(run_id: str, is_forced: bool) -> None:

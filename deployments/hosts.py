@@ -7,9 +7,13 @@ from typing import Any
 
 import click
 
+from cosmos_ops.checkpoints import MODES
 from cosmos_ops.settings import Settings
 
 say: Callable[[str], None] = lambda text: click.echo(text)  # noqa: E731
+
+
+MODES_HELP = "; ".join(f"{family}: {', '.join(modes)}" for family, modes in MODES.items())
 
 
 @click.group()
@@ -107,12 +111,18 @@ def check(context: click.Context, name: str, as_json: bool) -> None:
     help="Family of models to make ready.",
 )
 @click.option(
-    "--mode", "modes", multiple=True, help="What runs will do, which says what model files they need; can be given several times."
+    "--mode", "modes", multiple=True, help=f"What runs will do, which says what model files they need; repeatable. {MODES_HELP}."
 )
 @click.option("--image", default="", help="Image to take instead of building one; it is fetched if it is not there.")
 @click.option("--base-image", default="", help="Image to build upon; without it that of the family.")
 @click.option("--source-url", default="", metavar="URL", help="Tar file with the source of the program, such as on a mirror.")
-@click.option("--checkpoints/--no-checkpoints", "has_checkpoints", default=True, help="Whether model files are downloaded.")
+@click.option(
+    "--checkpoints/--no-checkpoints",
+    "has_checkpoints",
+    default=True,
+    show_default=True,
+    help="Whether model files are downloaded.",
+)
 @click.option(
     "--wheels",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -136,7 +136,7 @@ def test_what_is_submitted_runs_and_can_be_watched_to_its_end(serving, tmp_path,
     first, second, last = done.stdout.splitlines()
     assert first.startswith("flow run streets (")
     assert f"http://127.0.0.1:{serving.port}/runs/flow-run/" in first
-    assert second == "Submitted 2 runs in 1 flow runs."
+    assert second == "Submitted 2 runs in 1 flow run."
     assert last.startswith("flow run streets: Completed")
     assert recorded().statuses() == [RunStatus.COMPLETED.value] * 2
 

@@ -1,9 +1,8 @@
-"""Host blocks as users save them, and none of them left for the tests of other files."""
+"""Host blocks as users save them."""
 
 import pytest
 
 from blocks import GPUHost
-from tests.faults.conftest import forget_hosts
 from tests.remote.servers import host_key_of
 
 
@@ -16,6 +15,4 @@ def save_host(prefect_api):
         values = {"host_key": host_key_of(machine), "workspace": str(machine.workspace), **login, **values}
         GPUHost(kind="ssh", **values).save(name, overwrite=True)
 
-    forget_hosts()
-    yield save
-    forget_hosts()
+    return save

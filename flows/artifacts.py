@@ -136,12 +136,16 @@ def _table(place: Records, title: str, runs: Sequence[Run]) -> str:
         lines.append(f"\n{len(runs) - ROWS_MAX} more: `cosmos runs list`")
     # Paths are long: below the table they wrap, inside it they would be cut.
     lines += ["", *(f"- `{run.id}` {_cell(_result(place, run))}" for run in runs[:ROWS_MAX])]
-    return "\n".join(lines) + "\n\nPreview family: classical video processing, no neural model.\n"
+    if any(run.family == "preview" for run in runs):
+        lines += ["", "Preview family: classical video processing, no neural model."]
+    return "\n".join(lines) + "\n"
 
 
 def _result(place: Records, run: Run) -> str:
     if run.failure is not None:
         return f"{run.failure.kind}: {run.failure.message}"
+    if run.outputs.image is not None:
+        return f"`{place.results.absolute(run.outputs.image)}`"
     if run.outputs.prompt_id is not None:
         return f"`{run.outputs.prompt_id}` {place.store.prompt(run.outputs.prompt_id).text}"
     return f"`{place.results.absolute(run.outputs.video)}`" if run.outputs.video else ""

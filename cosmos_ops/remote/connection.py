@@ -77,10 +77,12 @@ class Connection:
         for _ in range(RUNS):
             with translated(self.host), self._session() as channel:
                 channel.settimeout(limit_s)
-                channel.exec_command(_quoted(argv))
+                # An end of input that we send may arrive after a quick command has ended: sshd then ends the whole connection.
+                channel.exec_command(_quoted(argv) if stdin else f"{_quoted(argv)} </dev/null")
                 for start in range(0, len(stdin), PACKET_BYTES):
                     channel.sendall(stdin[start : start + PACKET_BYTES])
-                channel.shutdown_write()
+                if stdin:
+                    channel.shutdown_write()
                 stdout, stderr = _drained(channel)
                 code = channel.recv_exit_status()
             if code != NO_STATUS:

@@ -18,6 +18,7 @@ from cosmos_ops.pieces import Piece
 from cosmos_ops.remote.host import JOB_LABEL
 from cosmos_ops.results import gather
 from cosmos_ops.runs import VIDEO, Phase, Prompt, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.store import Broke
 from cosmos_ops.workplace import Workplace
 
 TRANSFER_TRIES = 3
@@ -144,7 +145,8 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
     for item in job.items:
         outcome = outcomes[item.run_id]
         if isinstance(outcome, NotRun):
-            place.store.requeue([item.run_id], job_id=job.id)
+            broke = Broke.NOT if not outcome.broke_process else Broke.ALONE if len(job.items) == 1 else Broke.WITH_OTHERS
+            place.store.requeue([item.run_id], job_id=job.id, broke=broke)
             continue
         brought = home[item.run_id]
         if isinstance(brought, CosmosError):

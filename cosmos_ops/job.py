@@ -268,5 +268,8 @@ class NotCompleted:
 class NotRun:
     """The process never came to this run, because a neighbour broke it; it goes back to the queue."""
 
+    broke_process: bool = False
+    """Whether it did begin and broke the process, in a way that a retry may mend."""
+
 
 Outcome = Completed | NotCompleted | NotRun

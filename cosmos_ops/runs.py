@@ -7,12 +7,13 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Generic
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from typing_extensions import TypeVar
 
 from cosmos_ops.errors import CosmosError
 from cosmos_ops.names import new_id
 from cosmos_ops.params import Params
+from cosmos_ops.sizes import Needs
 
 P = TypeVar("P", bound=Params, default=Params, covariant=True)
 
@@ -108,6 +109,27 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class NextStage:
+    """What is queued once a run has completed: the same prompt enhanced, or its video, in another operation."""
+
+    operation: str
+    family: str
+    params: Mapping[str, JsonValue]
+    then: tuple["NextStage", ...] = ()
+
+
+@dataclass(frozen=True)
+class Queueing:
+    """That a run belongs to the shared queue: `dispatch` carries it out, whoever asked for it."""
+
+    needs: Needs
+    host: str = "auto"
+    """Name of the only host that may do it, or auto."""
+    then: tuple[NextStage, ...] = ()
+    """What follows when it has completed."""
+
+
+@dataclass(frozen=True)
 class Run(Generic[P]):
     """One request for one operation on one prompt or on one earlier run."""
 
@@ -128,6 +150,14 @@ class Run(Generic[P]):
     stop_requested_at: datetime | None = None
     """Since when somebody wants it to end; carried out as soon as its host answers."""
     job_id: str | None = None
+    queueing: Queueing | None = None
+    """Set for a run of the shared queue."""
+    priority: int = 0
+    """In the shared queue; higher goes first."""
+    breaks: int = 0
+    """How often it broke its process in a way that a retry may mend; from then on it runs alone."""
+    breaks_alone: int = 0
+    """How often it did so without any neighbours."""
     outputs: RunOutputs = RunOutputs()
     failure: RunFailure | None = None
     started_at: datetime | None = None

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal
 from cosmos_ops.job import ContainerExit, Event, Findings, Job, JobPaths, Outcome, Sample
 from cosmos_ops.params import Params, active_controls
 from cosmos_ops.runs import VIDEO, P, Prompt
+from cosmos_ops.sizes import Needs, SampleSize
 from cosmos_ops.videos import VideoInfo
 
 
@@ -45,6 +46,11 @@ def nothing_to_prepare(_params: Params, _videos: Mapping[str, VideoInfo]) -> tup
     return ()
 
 
+def needs_little(_params: Params, videos: Mapping[str, VideoInfo]) -> Needs:
+    """For work whose seconds depend on the number of frames alone."""
+    return Needs(SampleSize(frames=max((video.frame_count for video in videos.values()), default=1)))
+
+
 @dataclass(frozen=True)
 class Operation(Generic[P]):
     """One kind of work as one family of models does it."""
@@ -73,3 +79,5 @@ class Operation(Generic[P]):
     """Whether a picture may stand where a video may, as a video of one frame."""
     prepare: Callable[[Any, Mapping[str, VideoInfo]], tuple[Preparation, ...]] = nothing_to_prepare
     """Params and the input files by role to the files that are made from them first; each takes the place of its role."""
+    needs: Callable[[Any, Mapping[str, VideoInfo]], Needs] = needs_little
+    """Params and the input files by role to the amount of work, and to what a machine must have for it."""

@@ -1,7 +1,7 @@
 """Which runs share a container, where and when: pure functions over runs and slots, no clock and no I/O."""
 
 from cosmos_ops.planning.batches import Batch, regroup
-from cosmos_ops.planning.costs import CostModel, SampleSize, gpu_type_of
+from cosmos_ops.planning.costs import CostModel, gpu_type_of
 from cosmos_ops.planning.fitting import Observation, SampleTime, fit
 from cosmos_ops.planning.plan import plan
 from cosmos_ops.planning.published import PUBLISHED
@@ -16,6 +16,7 @@ from cosmos_ops.planning.workloads import (
     Slot,
     Workload,
 )
+from cosmos_ops.sizes import SampleSize
 
 __all__ = [
     "PUBLISHED",

@@ -9,26 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cosmos_ops.sizes import SampleSize
+
 CPU = "CPU"
 ANY_GPU = "any GPU"
 """Stands for a GPU type of which nothing is known."""
 GPU_TYPES = ("H100", "H200", "B200", "H20", "RTX PRO 6000")
-
-
-@dataclass(frozen=True)
-class SampleSize:
-    """How much work one sample is, whatever it runs on; the family that makes it knows the numbers."""
-
-    frames: int
-    chunks: int = 1
-    """Pieces of the video that the model makes one after the other; a begun piece costs as much as a full one."""
-    steps: int = 1
-    calls_per_step: float = 1.0
-    """Passes through the model in one step."""
-    controls: int = 0
-    """Controls that the model computes with, those of weight 0 included."""
-    pixels: float = 1.0
-    """Size of what one call works on: pixels of a frame relative to 1280 x 720, times frames of a chunk relative to the usual."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos_ops.planning.costs import Coefficients, CostModel, SampleSize
+from cosmos_ops.planning.costs import Coefficients, CostModel
+from cosmos_ops.sizes import SampleSize
 
 PRIOR_COUNT = 2.0
 """As many observations the start values count for."""

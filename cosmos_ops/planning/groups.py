@@ -7,10 +7,11 @@ from functools import cached_property
 from itertools import accumulate, repeat
 from typing import NamedTuple
 
-from cosmos_ops.planning.costs import CostModel, SampleSize
+from cosmos_ops.planning.costs import CostModel
 from cosmos_ops.planning.cuts import Cuts, reach
 from cosmos_ops.planning.signature import ControlSignature
 from cosmos_ops.planning.workloads import ModelFiles, PlanOptions, Slot, Workload
+from cosmos_ops.sizes import SampleSize
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from cosmos_ops.planning.costs import SampleSize
 from cosmos_ops.planning.signature import ControlSignature
+from cosmos_ops.sizes import SampleSize
 
 
 class ModelFiles(NamedTuple):

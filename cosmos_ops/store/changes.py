@@ -2,16 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from enum import Enum, auto
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cosmos_ops.runs import Phase, RunFailure, RunOutputs, RunStatus
 from cosmos_ops.store.queries import runs_to_change
 from cosmos_ops.store.records import JobRecord, RunState, job_row, read_job, read_state, read_status
-from cosmos_ops.store.tables import JobRow, RunRow
+from cosmos_ops.store.tables import JobRow, LeaseRow, RunRow
 
 
-def open_job(session: Session, record: JobRecord) -> bool:
+class Broke(Enum):
+    """Whether a run broke its process when it went back to the queue."""
+
+    NOT = auto()
+    WITH_OTHERS = auto()
+    ALONE = auto()
+
+
+def open_job(session: Session, record: JobRecord, *, flow_run_id: str | None) -> bool:
     """Add the job and start all of its runs, or change nothing if one of them is not queued any more."""
     run_ids = {item.run_id for item in record.job.items}
     runs = _runs(session, run_ids)
@@ -21,15 +31,19 @@ def open_job(session: Session, record: JobRecord) -> bool:
     for run in runs:
         run.status = RunStatus.RUNNING.value
         run.job_id = record.job.id
-        state = RunState(
-            owner=record.owner,
-            phase=Phase.STAGING_IN,
-            phase_since=record.created_at,
-            stop_requested_at=read_state(run).stop_requested_at,
-            started_at=record.created_at,
-        )
-        _set_state(run, state)
+        run.flow_run_id = flow_run_id or run.flow_run_id
+        now = {"phase": Phase.STAGING_IN, "phase_since": record.created_at, "started_at": record.created_at}
+        _set_state(run, read_state(run).model_copy(update={"owner": record.owner, **now}))
     return True
+
+
+def make_lease(session: Session, name: str, owner: str, until: datetime) -> None:
+    """Make the row of a lease if there is none; of two who do so at once one waits for the other."""
+    values = {"name": name, "owner": owner, "until": until}
+    if session.connection().dialect.name == "postgresql":
+        session.execute(postgresql.insert(LeaseRow).values(values).on_conflict_do_nothing())
+    else:
+        session.execute(sqlite.insert(LeaseRow).values(values).on_conflict_do_nothing())
 
 
 def set_phase(session: Session, run_ids: Iterable[str], phase: Phase, *, job_id: str | None, now: datetime) -> None:
@@ -69,13 +83,12 @@ def finish(
     """Give a run its final status, unless it has one or has gone to another job."""
     if read_status(run).is_final or job_id not in (None, run.job_id):
         return False
-    started_at = read_state(run).started_at
     run.status = status.value
-    _set_state(run, RunState(started_at=started_at, ended_at=ended_at, outputs=outputs, failure=failure))
+    _set_state(run, _fresh(read_state(run)).model_copy(update={"ended_at": ended_at, "outputs": outputs, "failure": failure}))
     return True
 
 
-def requeue(session: Session, run_ids: Iterable[str], *, job_id: str | None, now: datetime) -> int:
+def requeue(session: Session, run_ids: Iterable[str], *, job_id: str | None, broke: Broke, now: datetime) -> int:
     """Put those that are running back into the queue, and count them; one that is to stop ends instead."""
     back = 0
     for run in _running(session, run_ids, job_id):
@@ -85,9 +98,29 @@ def requeue(session: Session, run_ids: Iterable[str], *, job_id: str | None, now
             continue
         run.status = RunStatus.QUEUED.value
         run.job_id = None
-        _set_state(run, RunState(owner=state.owner))
+        fresh = _fresh(state).model_copy(update={"started_at": None})
+        if run.queueing is None:
+            fresh = fresh.model_copy(update={"owner": state.owner})
+        else:
+            # Whoever takes it next makes it his.
+            run.flow_run_id = None
+        counted = {"breaks": state.breaks + (broke is not Broke.NOT), "breaks_alone": state.breaks_alone + (broke is Broke.ALONE)}
+        _set_state(run, fresh.model_copy(update=counted))
         back += 1
     return back
+
+
+def set_priority(session: Session, run_ids: Iterable[str], priority: int) -> int:
+    """Give a priority to those of the shared queue that wait there, and count them."""
+    waiting = [run for run in _runs(session, run_ids) if run.queueing is not None and read_status(run) is RunStatus.QUEUED]
+    for run in waiting:
+        run.priority = priority
+    return len(waiting)
+
+
+def _fresh(state: RunState) -> RunState:
+    """What stays of a state when a run ends or waits again."""
+    return RunState(started_at=state.started_at, breaks=state.breaks, breaks_alone=state.breaks_alone)
 
 
 def take_up(run: RunRow, *, flow_run_id: str, owner: str) -> None:

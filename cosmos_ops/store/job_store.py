@@ -11,8 +11,9 @@ from cosmos_ops.job import Job
 from cosmos_ops.names import new_id
 from cosmos_ops.store import changes, queries
 from cosmos_ops.store.database import Database
-from cosmos_ops.store.records import JobRecord, read_job
+from cosmos_ops.store.records import JobRecord, read_job, timing_json
 from cosmos_ops.store.tables import HostFaultRow, JobRow, Table
+from cosmos_ops.timing import JobTiming
 
 Row = TypeVar("Row", bound=Table)
 
@@ -27,16 +28,44 @@ class JobStore:
             self.id = session.scalars(queries.store_ids()).one()
             """Tells the containers of this store from those of others on the same host."""
 
-    def open_job(self, job: Job, *, host: str, owner: str, lease_s: float) -> bool:
+    def open_job(
+        self,
+        job: Job,
+        *,
+        host: str,
+        owner: str,
+        lease_s: float,
+        timing: JobTiming | None = None,
+        flow_run_id: str | None = None,
+    ) -> bool:
         """Claim all runs of a job for it: they are running from now on, in its first phase.
+
+        Args:
+            job: The job.
+            host: Name of the host that it goes to.
+            owner: The process that carries it out.
+            lease_s: Seconds for which nobody else may.
+            timing: What it is expected to take.
+            flow_run_id: The flow run to which its runs belong from now on, where that is another one than before.
 
         Returns:
             Whether it took effect; if one of the runs is not queued any more, nothing is changed.
         """
         now = self._now()
-        record = JobRecord(job, host, owner, lease_until=now + timedelta(seconds=lease_s), created_at=now)
+        until = now + timedelta(seconds=lease_s)
+        record = JobRecord(job, host, owner, lease_until=until, created_at=now, timing=timing)
         with self._database.write() as session:
-            return changes.open_job(session, record)
+            return changes.open_job(session, record, flow_run_id=flow_run_id)
+
+    def set_timing(self, job_id: str, timing: JobTiming) -> None:
+        """Note when what happened to a job."""
+        with self._database.write() as session:
+            get_row(session, JobRow, job_id, locked=True).timing = timing_json(timing)
+
+    def recent_jobs(self, *, limit: int) -> list[JobRecord]:
+        """The newest jobs, ended or not, newest first."""
+        with self._database.read() as session:
+            return [read_job(row) for row in session.scalars(queries.newest_jobs(limit))]
 
     def renew_lease(self, job_id: str, *, owner: str, lease_s: float) -> bool:
         """Keep a job for longer; false if it has ended or somebody else has taken it over."""

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Delete, Executable, Select, and_, delete, 
 
 from cosmos_ops.errors import InputError
 from cosmos_ops.runs import RunStatus
-from cosmos_ops.store.tables import HostFaultRow, JobRow, PromptRow, RunRow, StoreRow
+from cosmos_ops.store.tables import CostRow, HostFaultRow, JobRow, PromptRow, RunRow, StoreRow
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,28 @@ def runs_to_change(run_ids: Iterable[str]) -> Select[RunRow]:
 def jobs_not_ended() -> Select[JobRow]:
     """The jobs that somebody carries out or should, oldest first."""
     return select(JobRow).where(JobRow.ended_at.is_(None)).order_by(JobRow.id)
+
+
+def newest_jobs(limit: int) -> Select[JobRow]:
+    """Jobs, newest first."""
+    return select(JobRow).order_by(JobRow.id.desc()).limit(_checked(limit))
+
+
+def waiting_runs() -> Executable:
+    """Id, priority and parent of the runs that wait in the shared queue, oldest first."""
+    queued = RunRow.status == RunStatus.QUEUED.value
+    columns = select(RunRow.id, RunRow.priority, RunRow.parent_id)
+    return columns.where(queued, RunRow.priority.is_not(None)).order_by(RunRow.id)
+
+
+def runs_of_ids(run_ids: Iterable[str]) -> Select[RunRow]:
+    """The runs of these ids, oldest first."""
+    return select(RunRow).where(RunRow.id.in_(set(run_ids))).order_by(RunRow.id)
+
+
+def fitted_costs() -> Select[CostRow]:
+    """All that is known of costs."""
+    return select(CostRow).order_by(CostRow.model, CostRow.gpu_type)
 
 
 def store_ids() -> Select[str]:

@@ -11,8 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Typ
 from cosmos_ops.errors import CosmosError, RecordInvalidError
 from cosmos_ops.job import Job
 from cosmos_ops.params import Params, one_line
-from cosmos_ops.runs import Phase, Prompt, Run, RunFailure, RunOutputs, RunStatus
-from cosmos_ops.store.tables import JobRow, PromptRow, RunRow, storable
+from cosmos_ops.runs import Phase, Prompt, Queueing, Run, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.store.tables import JobRow, JsonObject, PromptRow, RunRow, storable
+from cosmos_ops.timing import JobTiming
 
 ReadParams = Callable[[str, str, Mapping[str, JsonValue]], Params]
 """Operation, family and stored JSON to parameters."""
@@ -42,6 +43,8 @@ class RunState(BaseModel):
     ended_at: AwareDatetime | None = None
     outputs: RunOutputs = RunOutputs()
     failure: RunFailure | None = None
+    breaks: int = 0
+    breaks_alone: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,15 @@ class JobRecord:
     lease_until: datetime
     created_at: datetime
     ended_at: datetime | None = None
+    timing: JobTiming | None = None
 
 
 _PROMPT_DETAILS = TypeAdapter(PromptDetails)
 _RUN_STATE = TypeAdapter(RunState)
 _STATUS = TypeAdapter(RunStatus)
 _JOB = TypeAdapter(Job)
+_QUEUEING = TypeAdapter(Queueing)
+_TIMING = TypeAdapter(JobTiming)
 
 
 def prompt_row(prompt: Prompt) -> PromptRow:
@@ -103,6 +109,8 @@ def run_row(run: Run) -> RunRow:
         ended_at=run.ended_at,
         outputs=run.outputs,
         failure=run.failure,
+        breaks=run.breaks,
+        breaks_alone=run.breaks_alone,
     )
     return RunRow(
         id=run.id,
@@ -117,6 +125,8 @@ def run_row(run: Run) -> RunRow:
         flow_run_id=run.flow_run_id,
         params=run.params.model_dump(mode="json"),
         state=state.model_dump(mode="json"),
+        priority=run.priority if run.queueing is not None else None,
+        queueing=_QUEUEING.dump_python(run.queueing, mode="json") if run.queueing is not None else None,
     )
 
 
@@ -139,6 +149,10 @@ def read_run(row: RunRow, read_params: ReadParams) -> Run:
         job_id=row.job_id,
         outputs=state.outputs,
         failure=state.failure,
+        queueing=None if row.queueing is None else _read(_QUEUEING, row, "queueing", row.queueing),
+        priority=row.priority or 0,
+        breaks=state.breaks,
+        breaks_alone=state.breaks_alone,
         started_at=state.started_at,
         ended_at=state.ended_at,
         id=row.id,
@@ -166,7 +180,14 @@ def job_row(record: JobRecord) -> JobRow:
         lease_until=record.lease_until,
         ended_at=record.ended_at,
         job=_JOB.dump_python(record.job, mode="json"),
+        timing=None if record.timing is None else timing_json(record.timing),
     )
+
+
+def timing_json(timing: JobTiming) -> JsonObject:
+    """The times of a job as they are stored."""
+    stored: JsonObject = _TIMING.dump_python(timing, mode="json")
+    return stored
 
 
 def read_job(row: JobRow) -> JobRecord:
@@ -178,6 +199,7 @@ def read_job(row: JobRow) -> JobRecord:
         lease_until=row.lease_until,
         created_at=row.created_at,
         ended_at=row.ended_at,
+        timing=None if row.timing is None else _read(_TIMING, row, "timing", row.timing),
     )
 
 

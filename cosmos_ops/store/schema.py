@@ -7,7 +7,7 @@ from sqlalchemy import Connection, column, inspect, select, table, text
 from cosmos_ops.errors import StoreError
 from cosmos_ops.store.database import Database
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration."""
 
 VERSION_TABLE = "alembic_version"

@@ -1,6 +1,6 @@
 """The run store: what users made and what became of it; its sessions are short, and no host is called inside one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from types import TracebackType
 
@@ -11,9 +11,11 @@ from typing_extensions import Self
 from cosmos_ops.errors import CosmosError, StoreError
 from cosmos_ops.runs import Phase, Prompt, Run, RunFailure, RunOutputs, RunStatus
 from cosmos_ops.store import changes, queries
+from cosmos_ops.store.changes import Broke
 from cosmos_ops.store.database import Database
-from cosmos_ops.store.job_store import JobStore, get_row, not_found
+from cosmos_ops.store.job_store import get_row, not_found
 from cosmos_ops.store.queries import RunFilter
+from cosmos_ops.store.queue_store import QueueStore
 from cosmos_ops.store.records import ReadParams, prompt_row, read_prompt, read_run, read_state, run_row
 from cosmos_ops.store.schema import bring_up_to_date
 from cosmos_ops.store.tables import PromptRow, RunRow, Table
@@ -22,6 +24,8 @@ ANY_RUN = RunFilter()
 NO_OUTPUTS = RunOutputs()
 BATCH_PAGE = 1000
 """More runs than any batch has."""
+IDS_AT_ONCE = 500
+"""In one statement; SQLite takes some thousands."""
 
 
 def utc_now() -> datetime:
@@ -29,7 +33,7 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class Store(JobStore):
+class Store(QueueStore):
     """Prompts, runs and jobs in one database; safe to share among threads, each process opens its own."""
 
     def __init__(self, database: Database, read_params: ReadParams, now: Callable[[], datetime]) -> None:
@@ -119,6 +123,14 @@ class Store(JobStore):
         with self._database.read() as session:
             return read_run(get_row(session, RunRow, run_id), self._read_params)
 
+    def runs_of_ids(self, run_ids: Iterable[str]) -> list[Run]:
+        """The runs of these ids, oldest first; an id that is not there is left out."""
+        with self._database.read() as session:
+            found = []
+            for part in _parts(sorted(run_ids), IDS_AT_ONCE):
+                found += [read_run(row, self._read_params) for row in session.scalars(queries.runs_of_ids(part))]
+            return found
+
     def run_by_key(self, request_key: str) -> Run | None:
         """The run that a request made, if it made one."""
         with self._database.read() as session:
@@ -198,14 +210,23 @@ class Store(JobStore):
                 ended_at=self._now(),
             )
 
-    def requeue(self, run_ids: Iterable[str], *, job_id: str | None = None) -> int:
+    def requeue(self, run_ids: Iterable[str], *, job_id: str | None = None, broke: Broke = Broke.NOT) -> int:
         """Put running runs back into the queue; one that has gone to another job since is left as it is.
+
+        Args:
+            run_ids: The runs.
+            job_id: If given, they must still belong to this job.
+            broke: Whether they broke their process.
 
         Returns:
             How many went back.
         """
         with self._database.write() as session:
-            return changes.requeue(session, run_ids, job_id=job_id, now=self._now())
+            return changes.requeue(session, run_ids, job_id=job_id, broke=broke, now=self._now())
+
+
+def _parts(ids: Sequence[str], length: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + length] for start in range(0, len(ids), length))
 
 
 def _is_added(session: Session, row: Table) -> bool:

@@ -75,7 +75,8 @@ class Table(DeclarativeBase):
     """Base of all tables."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    type_annotation_map = {str: WORD, datetime: UtcDateTime(), JsonObject: JSON()}  # noqa: RUF012
+    # Of a column that may be empty, None is NULL and no JSON text.
+    type_annotation_map = {str: WORD, datetime: UtcDateTime(), JsonObject: JSON(none_as_null=True)}  # noqa: RUF012
 
 
 class PromptRow(Table):
@@ -120,6 +121,10 @@ class RunRow(Table):
     params: Mapped[JsonObject]
     state: Mapped[JsonObject]
     """`records.RunState`."""
+    priority: Mapped[int | None]
+    """In the shared queue; NULL for a run that its own flow carries out."""
+    queueing: Mapped[JsonObject | None]
+    """`runs.Queueing`, for a run of the shared queue."""
 
 
 class JobRow(Table):
@@ -137,6 +142,8 @@ class JobRow(Table):
     waiting_since: Mapped[datetime | None]
     """Since when it waits for a GPU slot of its host."""
     job: Mapped[JsonObject]
+    timing: Mapped[JsonObject | None]
+    """`timing.JobTiming`."""
 
 
 class HostFaultRow(Table):
@@ -149,6 +156,27 @@ class HostFaultRow(Table):
     host: Mapped[str]
     happened_at: Mapped[datetime]
     message: Mapped[str] = mapped_column(FREE_TEXT)
+
+
+class CostRow(Table):
+    """What is known of the seconds of one model on one type of GPU."""
+
+    __tablename__ = "costs"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    gpu_type: Mapped[str] = mapped_column(primary_key=True)
+    fitted_at: Mapped[datetime]
+    coefficients: Mapped[JsonObject]
+
+
+class LeaseRow(Table):
+    """Something that one process at a time may do, who does it, and until when nobody else may."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    until: Mapped[datetime]
 
 
 class StoreRow(Table):

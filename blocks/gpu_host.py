@@ -50,6 +50,9 @@ class GPUHost(Block):
         default="",
         description="The only host key to accept, as `ssh-ed25519 AAAA...`; empty for those in ~/.ssh/known_hosts.",
     )
+    is_paused: bool = Field(
+        default=False, description="Whether it gets no new work; what is at work there goes on (`cosmos host pause`)."
+    )
     slots: list[list[int]] = Field(
         default=[[0]],
         description="GPU slots, each the GPUs of one job: [[0],[1]] for two jobs of one GPU, [[0,1]] for one of two.",

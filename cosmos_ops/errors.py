@@ -12,6 +12,7 @@ CosmosError
 │   │   ├── HostKeyError            its host key is unknown or has changed
 │   │   ├── LoginRefusedError       it lets nobody in with this user and key
 │   │   └── DockerUnavailableError  docker is not there, or not open to us
+│   ├── HostGivenUpError        it was away for so long that its runs go to another host
 │   ├── HostUnhealthyError      it answers, but jobs cannot run there
 │   │   └── ImageMissingError       the image of the family is not there
 │   ├── ContainerGoneError      somebody removed a container before it was judged   (retry helps)
@@ -107,6 +108,10 @@ class DockerUnavailableError(HostUnreachableError):
     """Docker is not there, or its socket is not open to us."""
 
     retry_helps = False
+
+
+class HostGivenUpError(HostError):
+    """The machine was away for so long that its runs go to another one."""
 
 
 class HostUnhealthyError(HostError):

@@ -57,8 +57,8 @@ class Watch(Protocol):
     def waiting(self, reason: str) -> None:
         """No GPU slot is free."""
 
-    def started(self) -> None:
-        """The container has been started, or was there already."""
+    def started(self, *, is_new: bool) -> None:
+        """The container runs, since this moment if it is new; else it was there already, and may even have ended."""
 
     def contact(self, is_there: bool) -> None:
         """The host does not answer any more, or answers again."""
@@ -71,6 +71,8 @@ class Computation:
     events: list[Event] = field(default_factory=list)
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     exit: ContainerExit | None = None
+    is_started: bool = False
+    """Whether there was a container that ran."""
 
 
 def stage_in(job: Job, host: Host, watch: Watch, *, on_sent: Callable[[int], None]) -> int:
@@ -119,10 +121,10 @@ def compute(
                 computation.events.append(event)
                 watch.event(event)
 
-        if not _is_started(job, host, watch, {JOB_LABEL: job.id, **labels}):
+        computation.is_started = _start(job, host, watch, {JOB_LABEL: job.id, **labels})
+        if not computation.is_started:
             computation.exit = ContainerExit(0, is_cancelled=True)
             return computation
-        watch.started()
         computation.exit = host.follow(
             job.container_name,
             on_line=take,
@@ -218,10 +220,11 @@ def patiently(watch: Watch, step: Callable[[], T]) -> T:
         return result
 
 
-def _is_started(job: Job, host: Host, watch: Watch, labels: Mapping[str, str]) -> bool:
+def _start(job: Job, host: Host, watch: Watch, labels: Mapping[str, str]) -> bool:
     """Wait for a GPU slot, in the order of asking; false if the job was cancelled before it got one."""
     pause_s = SLOT_PAUSE_MIN_S
-    if watch.is_cancelled() and not patiently(watch, lambda: host.find({JOB_LABEL: job.id})):
+    found = patiently(watch, lambda: host.find({JOB_LABEL: job.id}))
+    if watch.is_cancelled() and not found:
         return False
     while True:
         if watch.is_its_turn():
@@ -230,6 +233,7 @@ def _is_started(job: Job, host: Host, watch: Watch, labels: Mapping[str, str]) -
             )
             busy = patiently(watch, start)
             if busy is None:
+                watch.started(is_new=not any(state.is_started for state in found))
                 return True
             watch.waiting(busy.reason)
         else:

@@ -6,13 +6,15 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from cosmos_ops import execution
-from cosmos_ops.errors import RunCancelledError, StoreUnreachableError
+from cosmos_ops.errors import HostError, HostGivenUpError, RunCancelledError, StoreUnreachableError
 from cosmos_ops.execution import Computation
 from cosmos_ops.gpu_watch import watching
-from cosmos_ops.job import Event, Job, LogLine, NotCompleted, NotRun, Outcome, SamplePhase, SampleStarted
+from cosmos_ops.job import Event, Job, LogLine, NotCompleted, NotRun, Outcome, SampleEnded, SamplePhase, SampleStarted
 from cosmos_ops.operations import find_operation
-from cosmos_ops.remote.host import ignore_bytes
+from cosmos_ops.remote.host import JOB_LABEL, ignore_bytes
+from cosmos_ops.remote.slots import GPUS_LABEL
 from cosmos_ops.runs import Phase
+from cosmos_ops.timekeeping import Timekeeper
 from cosmos_ops.workplace import Workplace
 
 LEASE_S = 60.0
@@ -38,7 +40,7 @@ class Show:
 
 @dataclass
 class Follower:
-    """Watches a job: keeps its lease, moves the phases of its runs, remembers lost contact, hears of cancellation."""
+    """Watches a job: keeps its lease and its times, moves the phases of its runs, hears of lost contact and cancellation."""
 
     place: Workplace
     job: Job
@@ -48,19 +50,30 @@ class Follower:
     flow_run_id: str = ""
     may_have_started: bool = False
     """Whether there may be a container already."""
+    times: Timekeeper = field(init=False)
     _phases: dict[str, Phase] = field(default_factory=dict)
     _renewed_at: float = 0.0
     _asked_at: float = 0.0
     _to_stop: frozenset[str] = frozenset()
     _news: str = ""
+    _lost_at: float | None = None
+    _is_given_up: bool = False
+    _is_recalled: bool = False
+    _has_started: bool = False
+
+    def __post_init__(self) -> None:
+        self.times = Timekeeper(self.place.store, self.job.id)
 
     def stage_in(self, on_sent: Callable[[int], None] = ignore_bytes) -> int:
         """Bring inputs and specs to the host."""
         self.renew()
         self.set_phase(Phase.STAGING_IN)
+        self.times.staging_in()
         sent: Callable[[], int] = lambda: execution.stage_in(self.job, self.place.host, self, on_sent=on_sent)  # noqa: E731
         # A host that was there once is waited for; one that never answered is an error, so that another can be tried.
-        return execution.patiently(self, sent) if self.may_have_started else sent()
+        count = execution.patiently(self, sent) if self.may_have_started else sent()
+        self.times.staged_in()
+        return count
 
     def compute(self) -> Computation:
         """Get a slot, compute to the end."""
@@ -71,6 +84,8 @@ class Follower:
         with self._watching_gpus():
             computation = execution.compute(self.job, operation, self.place.host, self, labels=self._labels(), log=log)
         assert computation.exit is not None
+        if computation.is_started:
+            self.times.ended()
         if self.is_stopping() or self.place.store.to_stop(self.job.id):
             # Whoever stopped it, it was because of that.
             computation.exit = replace(computation.exit, is_cancelled=True)
@@ -99,25 +114,42 @@ class Follower:
                 outcomes[run_id] = NotCompleted(RunCancelledError("cancelled before it was started"))
         return outcomes
 
-    def started(self) -> None:
+    def started(self, *, is_new: bool) -> None:
         """The job waits no more; its model is being loaded."""
+        self._has_started = True
+        self.times.started(is_new=is_new)
         self.place.store.got_slot(self.job.id)
         self.set_phase(Phase.LOADING)
+        with suppress(HostError):
+            for state in self.place.host.find({JOB_LABEL: self.job.id}):
+                self.times.on(state.labels.get(GPUS_LABEL, ""))
 
     def line(self, line: LogLine) -> None:
         """Show a line."""
         self.show.line(line)
 
     def event(self, event: Event) -> None:
-        """Move the phase of a run and show the event."""
+        """Move the phase of a run, note the time, and show the event."""
         if isinstance(event, SampleStarted):
+            self.times.sample_started(event.run_id)
             self.set_phase(Phase.SAMPLING, [event.run_id])
+        elif isinstance(event, SampleEnded):
+            self.times.sample_ended(event.run_id)
         elif isinstance(event, SamplePhase):
             self.set_phase(event.phase, [event.run_id])
         self.show.event(event)
 
     def is_cancelled(self) -> bool:
-        """Whether to stop, and a moment to keep the lease."""
+        """Whether to stop, and a moment to keep the lease.
+
+        Raises:
+            HostGivenUpError: Its host stays away or has no slot, and somebody decided to wait no longer.
+        """
+        if self._is_recalled and not self._has_started:
+            raise HostGivenUpError(f"host {self.place.host.name} has no free slot, and another has; the runs go there")
+        if self._is_given_up:
+            away = f"host {self.place.host.name} has not answered for {self.lost_for_s:.0f} s"
+            raise HostGivenUpError(f"{away}; its runs go to another host")
         self.renew()
         if time.monotonic() - self._asked_at > ASK_S:
             self._asked_at = time.monotonic()
@@ -135,8 +167,24 @@ class Follower:
         self.set_phase(Phase.WAITING)
         self._tell(f"Waiting for a GPU slot: {reason}")
 
+    @property
+    def lost_for_s(self) -> float:
+        """For how long the host has not answered; 0 while it does."""
+        return 0.0 if self._lost_at is None else time.monotonic() - self._lost_at
+
+    def give_up(self) -> None:
+        """Wait no longer for a host that is away."""
+        self._is_given_up = self._lost_at is not None
+
+    def recall(self) -> None:
+        """Do not wait for a slot any more; a container that runs goes on."""
+        self._is_recalled = True
+
     def contact(self, is_there: bool) -> None:
         """Remember that the host was lost, and go back to the phase of before once it is there again."""
+        self._lost_at = None if is_there else time.monotonic()
+        if not is_there:
+            self.times.lost()
         with suppress(StoreUnreachableError):
             if is_there:
                 self._tell(f"Host {self.place.host.name} answers again")

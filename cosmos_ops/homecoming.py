@@ -15,6 +15,7 @@ from cosmos_ops.media.probe import probe
 from cosmos_ops.media.timing import one_rate
 from cosmos_ops.operations import find_operation
 from cosmos_ops.pieces import Piece
+from cosmos_ops.queueing import queue_what_follows
 from cosmos_ops.remote.host import JOB_LABEL
 from cosmos_ops.results import gather
 from cosmos_ops.runs import VIDEO, Phase, Prompt, RunFailure, RunOutputs, RunStatus
@@ -142,6 +143,7 @@ def _joined(item: JobItem, files: Mapping[str, Path], videos: Mapping[str, Path]
 def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[str, RunOutputs | CosmosError]) -> None:
     """Write what became of each run of a job, put those that never started back into the queue, and end the job."""
     place, job = follower.place, follower.job
+    follower.times.home({run_id for run_id, outcome in outcomes.items() if isinstance(outcome, Completed)})
     for item in job.items:
         outcome = outcomes[item.run_id]
         if isinstance(outcome, NotRun):
@@ -153,6 +155,8 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
             outcome, brought = NotCompleted(brought), _log_alone(follower, item)
         if isinstance(outcome, Completed):
             brought = _with_enhanced_prompt(place, item.run_id, brought)
+            # Before the run counts as completed: whoever dies in between leaves nothing out.
+            queue_what_follows(place, place.store.run(item.run_id), brought)
             place.store.finish(item.run_id, RunStatus.COMPLETED, outputs=brought, job_id=job.id)
         else:
             failure = RunFailure.of(outcome.error)

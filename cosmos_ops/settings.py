@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     fallback_families: dict[str, str] = Field({"enhance": "transfer1", "upscale": "transfer1"})
     """Operation to the family that does it for families that cannot, as JSON."""
 
+    host_give_up_s: float = Field(600.0, gt=0)
+    """Seconds for which a dispatch waits for a host that does not answer, before its runs go to another one."""
+
     ssh_folder: Path = Field(Path("~/.ssh"))
     """Folder of OpenSSH's configuration, known hosts and default keys; only read."""
 

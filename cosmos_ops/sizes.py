@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+USUAL_PIXELS = 1280 * 720
+"""Of a frame; what `SampleSize.pixels` is relative to."""
+
 
 @dataclass(frozen=True)
 class SampleSize:
@@ -31,6 +34,8 @@ class Needs:
     gpu_count: int = 1
     memory_gb: float = 0.0
     """Memory that it needs on each GPU."""
+    memory_per_part_gb: float = 0.0
+    """What each part more adds to that, in a batch with more controls than the run has."""
     is_widenable: bool = False
     """Whether its result stays exactly the same when the process has further controls, which it then gets at weight 0."""
     modes: tuple[str, ...] = ()

@@ -70,7 +70,7 @@ class _Watch:
         """Say what it waits for, once."""
         self._say(f"waiting for a GPU slot: {reason}")
 
-    def started(self) -> None:
+    def started(self, *, is_new: bool) -> None:
         """Its end comes soon enough."""
 
     def contact(self, is_there: bool) -> None:

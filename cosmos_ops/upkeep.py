@@ -171,6 +171,12 @@ class _Found:
         for state in containers:
             self.place.host.stop(state.name, grace_s=0)
         run_ids = [item.run_id for item in job.job.items]
+        if any(run.queueing is not None for run in _runs_of(self.place, job)):
+            # Whoever was to carry them out is gone; the next dispatch does it.
+            self.place.store.requeue(run_ids, job_id=job.job.id)
+            self.place.store.end_job(job.job.id)
+            self.place.host.remove_folder(job.job.host_folder)
+            return
         to_stop = self.place.store.to_stop(job.job.id)
         end(
             Follower(self.place, job.job, is_stopping=lambda: False, may_have_started=True),

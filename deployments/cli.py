@@ -14,9 +14,12 @@ from cosmos_ops.results import ResultsFolder
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import RunFilter, Store
 from deployments.checkpoints import checkpoints
+from deployments.costs import costs_command
 from deployments.environment import use_own_prefect
 from deployments.hosts import host
 from deployments.options import given_params, params_options
+from deployments.planning import plan_command
+from deployments.queue import queue_command
 from deployments.requests import render_command, submit_command
 from deployments.server import known_server
 
@@ -167,6 +170,9 @@ cli.add_command(host)
 cli.add_command(checkpoints)
 cli.add_command(render_command)
 cli.add_command(submit_command)
+cli.add_command(plan_command)
+cli.add_command(queue_command)
+cli.add_command(costs_command)
 
 
 def main() -> None:

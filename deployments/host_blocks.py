@@ -126,6 +126,31 @@ def remove_host(settings: Settings, name: str, *, is_forced: bool) -> None:
     cast(Any, type(block)).delete(name)
 
 
+def set_paused(settings: Settings, name: str, *, is_paused: bool) -> str:
+    """Let a host get no new work, or work again.
+
+    Returns:
+        A sentence that says how it is now.
+
+    Raises:
+        HostUnknownError: There is none of that name.
+    """
+    reach_prefect(settings)
+    from flows.waking import wake_dispatch
+    from flows.workplace import records
+
+    block = load_host(name)
+    block.is_paused = is_paused
+    block.save(name, overwrite=True)
+    with records() as known:
+        jobs = [record.job.id for record in known.store.open_jobs() if record.host == name]
+        if not is_paused and known_server(settings) is not None:
+            wake_dispatch(known.store, len(known.store.waiting()))
+    if not is_paused:
+        return f"Host {name} gets work again."
+    return f"Host {name} gets no new work" + (f"; {len(jobs)} jobs go on there to their end." if jobs else ".")
+
+
 def address_of(block: "GPUHost") -> str:
     """User, address and port as far as the block names them."""
     if block.kind != SSH:
@@ -149,6 +174,7 @@ def _record(name: str, block: "GPUHost", *, put_aside: bool) -> dict[str, Any]:
         "address": address_of(block),
         "slots": slots_text(block.slots) if is_remote else "",
         "families": ",".join(sorted(block.images if is_remote else LOCAL_FAMILIES)),
+        "paused": block.is_paused,
         "put_aside": put_aside,
     }
 

@@ -65,8 +65,8 @@ def list_hosts(as_json: bool) -> None:
         return
     from deployments.display import lines_of
 
-    shown = [{**record, "put_aside": "put aside" if record["put_aside"] else ""} for record in records]
-    click.echo("\n".join(lines_of(shown, ("name", "address", "slots", "families", "put_aside"))))
+    shown = [{**record, "state": _state(record)} for record in records]
+    click.echo("\n".join(lines_of(shown, ("name", "address", "slots", "families", "state"))))
     if not records:
         click.echo("No host yet: cosmos host add NAME ssh://USER@HOST")
 
@@ -100,6 +100,24 @@ def check(context: click.Context, name: str, as_json: bool) -> None:
     from deployments.host_checking import check_and_show
 
     context.exit(0 if check_and_show(Settings(), name, as_json=as_json) else 1)
+
+
+@host.command("pause")
+@click.argument("name")
+def pause(name: str) -> None:
+    """Give a host no new work; what is at work there goes on to its end."""
+    from deployments.host_blocks import set_paused
+
+    say(set_paused(Settings(), name, is_paused=True))
+
+
+@host.command("resume")
+@click.argument("name")
+def resume(name: str) -> None:
+    """Give a paused host work again."""
+    from deployments.host_blocks import set_paused
+
+    say(set_paused(Settings(), name, is_paused=False))
 
 
 @host.command("setup")
@@ -137,3 +155,7 @@ def setup(name: str, **wanted: Any) -> None:
     from deployments.host_setup import set_up
 
     set_up(Settings(), name, **wanted, say=say)
+
+
+def _state(record: dict[str, Any]) -> str:
+    return "paused" if record["paused"] else "put aside" if record["put_aside"] else ""

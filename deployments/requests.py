@@ -9,6 +9,7 @@ import click
 
 from cosmos_ops.errors import InputError, OutputsFolderError
 from cosmos_ops.intake import job_of, sample_of
+from cosmos_ops.names import new_id
 from cosmos_ops.operations import find_operation, read_params
 from cosmos_ops.planning import regroup
 from cosmos_ops.rendering import PATHS, render_job
@@ -33,7 +34,7 @@ def render(path: Path, out: Path, say: Say) -> None:
         InputError: Something in the request is no good; all problems, each with its path.
         OutputsFolderError: The folder is there already and not empty.
     """
-    asked = _checked(read_requests(path), path, say, api_url=None)
+    asked = checked(read_requests(path), path, say, api_url=None)
     if out.exists() and any(out.iterdir()):
         raise OutputsFolderError(f"{out} is not empty; name a new folder with --out")
     out.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ def render(path: Path, out: Path, say: Say) -> None:
     say(f"{len(plan)} jobs in {out}")
 
 
-def submit(path: Path, *, name: str, watches: bool, say: Say) -> None:
+def start_pipelines(path: Path, *, name: str, watches: bool, say: Say) -> None:
     """Check a request file and start the pipeline once for each of its requests.
 
     Raises:
@@ -65,7 +66,7 @@ def submit(path: Path, *, name: str, watches: bool, say: Say) -> None:
     """
     requests = read_requests(path)
     server = known_server(Settings())
-    asked = _checked(requests, path, say, api_url=server)
+    asked = checked(requests, path, say, api_url=server)
     if server is None:
         raise InputError("no server serves the pipeline; start one with `cosmos up`, or set PREFECT_API_URL")
     from deployments.flow_runs import follow, start
@@ -81,8 +82,42 @@ def submit(path: Path, *, name: str, watches: bool, say: Say) -> None:
         follow(flow_runs, say)
 
 
-def _checked(requests: Sequence[PipelineRequest], path: Path, say: Say, *, api_url: str | None) -> "Sequence[Asked]":
-    """What the requests ask for; all problems are said before it fails."""
+def submit(path: Path, *, priority: int, watches: bool, say: Say) -> None:
+    """Check a request file, put its runs into the shared queue, and wake the dispatcher.
+
+    Raises:
+        InputError: Something in it is no good; nothing was queued.
+        RunsFailedError: Some of the watched runs did not complete.
+    """
+    requests, server = read_requests(path), known_server(Settings())
+    checked(requests, path, say, api_url=server)
+    from deployments.places import opened_records
+    from deployments.queue import watch
+    from flows.queueing import queue_request
+    from flows.waking import wake_dispatch
+
+    with opened_records(Settings()) as place:
+        keys = [new_id("rq") for _ in requests]
+        queued = (queue_request(place, one, key=key, priority=priority) for key, one in zip(keys, requests, strict=True))
+        runs = [run for some in queued for run in some]
+        for run in runs:
+            say(f"{run.operation} {run.id}: {run.status.value}")
+        follow_up = ", each followed by its next stages" if any(run.queueing and run.queueing.then for run in runs) else ""
+        say(f"{len(runs)} runs are in the queue{follow_up}; `cosmos queue` shows when they are expected to start.")
+        if server is None:
+            say("No server is there to dispatch them; `cosmos up` starts one.")
+        else:
+            wake_dispatch(place.store, len(runs))
+        if watches:
+            watch(place.store, keys, say)
+
+
+def checked(requests: Sequence[PipelineRequest], path: Path, say: Say, *, api_url: str | None) -> "Sequence[Asked]":
+    """What the requests ask for.
+
+    Raises:
+        InputError: Something in them is no good; all problems were said before.
+    """
     # Prefect reads its environment when it is imported.
     use_own_prefect(Settings(), api_url=api_url)
     from flows.asked import ask
@@ -128,8 +163,15 @@ def render_command(file: Path, out: Path) -> None:
 
 @click.command("submit")
 @click.argument("file", type=FILE)
-@click.option("--name", default="", help="Name of the flow run; empty for the names of the prompts.")
-@click.option("--watch", "watches", is_flag=True, help="Wait for the end, and say how it went.")
-def submit_command(file: Path, name: str, watches: bool) -> None:
-    """Send a request FILE (YAML, JSON or JSONL) to the pipeline; `cosmos up` must be serving it."""
-    submit(file, name=name, watches=watches, say=click.echo)
+@click.option("--priority", type=click.IntRange(-1000, 1000), default=0, show_default=True, help="Higher goes first.")
+@click.option("--watch", "watches", is_flag=True, help="Wait for the end of all runs, and say how each went.")
+@click.option("--at-once", "is_at_once", is_flag=True, help="Start the pipeline in a flow run of its own instead of queueing.")
+@click.option("--name", default="", help="With --at-once: name of the flow run; empty for the names of the prompts.")
+def submit_command(file: Path, priority: int, watches: bool, is_at_once: bool, name: str) -> None:
+    """Put the runs of a request FILE (YAML, JSON or JSONL) into the shared queue, which all hosts work on."""
+    if is_at_once:
+        start_pipelines(file, name=name, watches=watches, say=click.echo)
+        return
+    if name:
+        raise InputError("--name is for flow runs of their own; add --at-once, or leave it out")
+    submit(file, priority=priority, watches=watches, say=click.echo)

@@ -18,6 +18,8 @@ from cosmos_ops.settings import Settings
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 15.0
 HOST = "127.0.0.1"
+# Whoever was killed holds the place of `dispatch` for as long, and nobody else can start one.
+SETTINGS = {"PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "60"}
 
 
 def is_healthy(api_url: str) -> bool:
@@ -68,7 +70,7 @@ def own_server(settings: Settings, port: int) -> Iterator[str]:
         # A session of its own, so that Ctrl-C reaches us alone and we stop it in our order.
         process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)],
-            env={**os.environ, "PREFECT_API_URL": api_url, "PREFECT_UI_API_URL": api_url},
+            env={**SETTINGS, **os.environ, "PREFECT_API_URL": api_url, "PREFECT_UI_API_URL": api_url},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

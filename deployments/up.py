@@ -4,13 +4,11 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import cast
 
 from prefect import serve
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.deployments.runner import RunnerDeployment
 from prefect.states import Cancelled, Scheduled
 
 from blocks import GPUHost, RunStore
@@ -20,7 +18,7 @@ from cosmos_ops.runs import RunStatus
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import RunFilter
 from cosmos_ops.upkeep import Reconciled
-from deployments.catalog import FLOWS, NAME, TAGS, interval_s
+from deployments.catalog import FLOWS, NAME, deployment_of
 from deployments.server import is_healthy, own_server, running_server
 from flows.cancellation import cancel_runs
 from flows.hosts import LOCAL
@@ -59,11 +57,7 @@ def up(settings: Settings, *, api_url: str | None, port: int, say: Callable[[str
         say(f"For `prefect` commands: export PREFECT_API_URL={api_url}")
         say(f"Serving {', '.join(f'{flow.name}/{NAME}' for flow in FLOWS)}. Ctrl-C stops everything.")
         stack.callback(stop_local_processes)
-        deployments = [
-            cast(RunnerDeployment, flow.to_deployment(NAME, tags=TAGS, description=flow.description, interval=interval_s(flow)))
-            for flow in FLOWS
-        ]
-        serve(*deployments, pause_on_shutdown=False, limit=FLOW_RUNS_MAX)
+        serve(*map(deployment_of, FLOWS), pause_on_shutdown=False, limit=FLOW_RUNS_MAX)
 
 
 def register_blocks() -> None:

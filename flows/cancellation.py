@@ -37,8 +37,9 @@ class Cancellation:
     so a thread asks the server every few seconds.
     """
 
-    def __init__(self, place: Workplace, flow_run_id: str, root_flow_run_id: str) -> None:
+    def __init__(self, place: Records, flow_run_id: str, root_flow_run_id: str, *, fails_runs: bool = True) -> None:
         self._place = place
+        self._fails_runs = fails_runs
         self._flow_run_id = flow_run_id
         # People cancel the pipeline; the stage at work must hear of it.
         self._watched = tuple({flow_run_id, root_flow_run_id})
@@ -57,15 +58,18 @@ class Cancellation:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        # A shutdown leaves the containers to be adopted; only a cancellation, or Ctrl-C, stops them.
-        is_signal = kind is not None and not issubclass(kind, Exception)
-        if is_signal and (kind is KeyboardInterrupt or self._is_cancelling()):
-            self._cancelled.set()
+        self.hear(error)
         self._over.set()
         if self.is_cancelled():
             cancel_runs(self._place, self._flow_run_id)
-        elif isinstance(error, Exception):
+        elif isinstance(error, Exception) and self._fails_runs:
             fail_runs(self._place, self._flow_run_id, error)
+
+    def hear(self, error: BaseException | None) -> None:
+        """Find out whether a signal means a cancellation: a shutdown leaves the containers to be adopted, Ctrl-C stops them."""
+        is_signal = error is not None and not isinstance(error, Exception)
+        if is_signal and (isinstance(error, KeyboardInterrupt) or self._is_cancelling()):
+            self._cancelled.set()
 
     def _watch(self) -> None:
         while not self._over.wait(POLL_S):

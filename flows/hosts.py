@@ -68,10 +68,12 @@ def choose(name: str, family: str, store: Store) -> Host:
 
     Raises:
         HostUnknownError: No block has that name, or no host has the family, or this machine is named for a GPU family.
-        HostUnhealthyError: It was put aside and does not work yet.
+        HostUnhealthyError: It is paused, or was put aside and does not work yet.
     """
     if name == AUTO:
         return _best(family, store) or _this_machine(family)
+    if (block := saved_hosts().get(name)) is not None and block.is_paused:
+        raise HostUnhealthyError(f"host {name} is paused; `cosmos host resume {name}` gives it work again")
     host = connect(name)
     if family not in LOCAL_FAMILIES and not host.runs_images:
         host.close()
@@ -101,7 +103,9 @@ def is_aside(name: str, store: Store) -> bool:
 def _best(family: str, store: Store) -> Host | None:
     """The healthy host with the most free slots among those that have the family; asked all at once."""
     candidates = {
-        name: block.connect(name) for name, block in saved_hosts().items() if block.kind == "ssh" and family in block.images
+        name: block.connect(name)
+        for name, block in saved_hosts().items()
+        if block.kind == "ssh" and family in block.images and not block.is_paused
     }
     if not candidates:
         return None

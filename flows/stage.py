@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
+from cosmos_ops.cost_keeping import gpu_type_on, learn
+from cosmos_ops.dispatching.opening import expected, open_batch
+from cosmos_ops.dispatching.work import Work
 from cosmos_ops.errors import (
     CosmosError,
     HostError,
@@ -19,13 +22,11 @@ from cosmos_ops.errors import (
     InputError,
     RunCancelledError,
     RunsFailedError,
-    VideoUnreadableError,
 )
 from cosmos_ops.following import LEASE_S, Follower
 from cosmos_ops.homecoming import fail
-from cosmos_ops.intake import check_request, completed, job_of, sample_of
-from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome, host_folder
-from cosmos_ops.names import new_id
+from cosmos_ops.intake import check_request, completed
+from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome
 from cosmos_ops.operations import family_for, find_operation
 from cosmos_ops.params import Params
 from cosmos_ops.planning.batches import Batch
@@ -148,36 +149,29 @@ class Stage:
     def _carry_out_batch(self, batch: Batch) -> None:
         if self.cancellation.is_cancelled():
             return
-        operation = find_operation(self.operation, self.family)
-        samples = []
-        for run in batch.runs:
-            prompt, videos = self.place.store.prompt(run.prompt_id), self.place.videos_of(run)
-            try:
-                samples.append(sample_of(operation, run, prompt, videos, prepared=self.place.results.prepared_folder))
-            except VideoUnreadableError as error:
-                self.place.store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(error))
-            except OSError as error:
-                failure = RunFailure.of(InputError(f"{error.filename} cannot be read: {error.strerror}"))
-                self.place.store.finish(run.id, RunStatus.FAILED, failure=failure)
-        if not samples:
-            return
-        job_id, host = new_id("jb"), self.place.host
-        paths = host.paths(host_folder(job_id))
-        job = job_of(operation, job_id, samples, paths, image=host.image(self.family, ""))
-        if self.place.store.open_job(job, host=self.place.host.name, owner=self.place.owner, lease_s=LEASE_S):
-            self._carry_out_job(self.place, job, [sample.run for sample in samples])
+        expect = partial(expected, self.place, batch.signature, self._gpu_type)
+        if (job := open_batch(self.place, batch.runs, expect=expect)) is not None:
+            claimed = {item.run_id for item in job.items}
+            self._carry_out_job(self.place, job, [run for run in batch.runs if run.id in claimed])
+            learn(self.place.store)
+
+    @cached_property
+    def _gpu_type(self) -> str:
+        """Of the host, for what its jobs are expected to take."""
+        try:
+            return gpu_type_on(self.place.host)
+        except HostError:
+            # Whoever needs the host next says so.
+            return ""
 
     def _carry_out_job(self, place: Workplace, job: Job, runs: Sequence[Run], *, may_have_started: bool = False) -> None:
-        title = title_of(place, runs)
         follower = Follower(
             place, job, self.cancellation.is_cancelled, flow_run_id=this_flow_run(), may_have_started=may_have_started
         )
-        work = tasks.Work(follower, partial(self._tried_again, job.id))
+        work, carrier = Work(follower, partial(self._tried_again, job.id)), tasks.TaskCarrier(title_of(place, runs))
         try:
-            tasks.stage_in(work, title)
-            computation = tasks.compute(work, title)
-            outcomes, home = tasks.stage_out(work, computation, title)
-            tasks.record(work, outcomes, home, title)
+            carrier.stage_in(work)
+            carrier.bring_home(work, carrier.compute(work))
         except CosmosError as error:
             self._fail(follower, error)
 

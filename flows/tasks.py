@@ -4,7 +4,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,13 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from cosmos_ops import homecoming, planning
+from cosmos_ops.dispatching.work import Work
 from cosmos_ops.errors import CosmosError
 from cosmos_ops.execution import Computation
-from cosmos_ops.following import Follower, Show
+from cosmos_ops.following import Show
 from cosmos_ops.gpu_samples import summary
 from cosmos_ops.gpu_watch import read_watched
-from cosmos_ops.job import Event, Job, LogLine, Outcome, SampleEnded, SampleProgress, SampleStarted
+from cosmos_ops.job import Event, LogLine, Outcome, SampleEnded, SampleProgress, SampleStarted
 from cosmos_ops.planning.batches import Batch
 from cosmos_ops.runs import Run, RunOutputs, RunStatus
 from cosmos_ops.store import Store
@@ -34,20 +35,6 @@ RETRY_DELAYS_S = [2.0, 10.0, 30.0]
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 UPSTREAM_LEVEL = re.compile(r"\[[\d: -]+\|(?:job=[^|]*\|)?([A-Z]+)\|")
 LEVELS: Mapping[str, int] = {"ERROR": logging.ERROR, "CRITICAL": logging.ERROR, "WARNING": logging.WARNING}
-
-
-@dataclass(frozen=True)
-class Work:
-    """A job on its way, and who follows it."""
-
-    follower: Follower
-    settle: Callable[[Mapping[str, Outcome]], dict[str, Outcome]]
-    """What the stage makes of the outcomes: a run that is to be tried again becomes "not run"."""
-
-    @property
-    def job(self) -> Job:
-        """The job."""
-        return self.follower.job
 
 
 class LogShow(Show):
@@ -217,3 +204,23 @@ def record(work: Work, outcomes: Mapping[str, Outcome], home: Mapping[str, RunOu
             logger.error("Run %s %s: %s", run.id, run.status.value, run.failure.message)
         else:
             logger.info("Run %s %s", run.id, run.status.value)
+
+
+@dataclass(frozen=True)
+class TaskCarrier:
+    """Carries a job out as tasks of the flow run that we are in."""
+
+    title: str
+
+    def stage_in(self, work: Work) -> None:
+        """Bring all that the job needs to its host."""
+        stage_in(work, self.title)
+
+    def compute(self, work: Work) -> Computation:
+        """Get a slot, and follow the container to its end."""
+        return compute(work, self.title)
+
+    def bring_home(self, work: Work, computation: Computation) -> None:
+        """Judge and stage out what it left, and record what became of its runs."""
+        outcomes, home = stage_out(work, computation, self.title)
+        record(work, outcomes, home, self.title)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,17 @@ def prefect_api():
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+    from prefect.testing import utilities
 
-    with prefect_test_harness(server_startup_timeout=120), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    from tests.prefect_database import give_database
+
+    folder = Path(tempfile.mkdtemp())
+    give_database(folder / "prefect-test.db")
+    with ExitStack() as stack:
+        # The harness would make its folder itself, and the database step by step.
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(utilities, "mkdtemp", lambda: str(folder))
+        stack.enter_context(utilities.prefect_test_harness(server_startup_timeout=120))
+        stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
         yield PREFECT_API_URL.value()
         for worker in (APILogWorker, EventsWorker):
             worker.drain_all(timeout=10)

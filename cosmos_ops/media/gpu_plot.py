@@ -5,40 +5,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from cosmos_ops.files import write_file
 from cosmos_ops.gpu_samples import GPUSample
+from cosmos_ops.media.drawing import (
+    GRID_COLOUR,
+    PALETTE,
+    PLOT_BACKGROUND,
+    SCALE_COLOUR,
+    TITLE_COLOUR,
+    Colour,
+    blank,
+    draw_line,
+    draw_rectangle,
+    draw_text,
+    finished,
+    part,
+    time_step_s,
+    write_png,
+)
 from cosmos_ops.media.frames import Picture
 
-# Everything is drawn four times too large and then shrunk: OpenCV's thin lines and letters become smooth.
-_ENLARGED = 4
 _WIDTH_PX, _HEIGHT_PX = 640, 240
 _LEGEND_PX = 20
-_PANEL_WIDTH_PX, _PANEL_HEIGHT_PX = _WIDTH_PX // 2, _HEIGHT_PX // 2
+_PANEL_PX = _PANEL_WIDTH_PX, _PANEL_HEIGHT_PX = _WIDTH_PX // 2, _HEIGHT_PX // 2
 _LEFT_PX, _RIGHT_PX, _TOP_PX, _BOTTOM_PX = 36, 12, 24, 18
-
-_BACKGROUND = (24, 25, 28)
-_PLOT_BACKGROUND = (36, 38, 42)
-_GRID_COLOUR = (62, 65, 72)
-_TITLE_COLOUR = (226, 228, 232)
-_SCALE_COLOUR = (150, 154, 162)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-# Okabe and Ito, "Color Universal Design" (2008), told apart with any kind of colour vision; grey stands for their black.
-_GPU_COLOURS = (
-    (86, 180, 233),
-    (230, 159, 0),
-    (0, 158, 115),
-    (240, 228, 66),
-    (204, 121, 167),
-    (213, 94, 0),
-    (0, 114, 178),
-    (190, 190, 190),
-)
-_TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
-
-Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -62,19 +51,16 @@ def write_gpu_plot(samples: Sequence[GPUSample], target: Path) -> bool:
     if not samples:
         return False
     gpus = sorted({sample.gpu for sample in samples})
-    colours = {gpu: _GPU_COLOURS[place % len(_GPU_COLOURS)] for place, gpu in enumerate(gpus)}
+    colours = {gpu: PALETTE[place % len(PALETTE)] for place, gpu in enumerate(gpus)}
     legend_px = _LEGEND_PX if len(gpus) > 1 else 0
-    canvas = np.full(((legend_px + _HEIGHT_PX) * _ENLARGED, _WIDTH_PX * _ENLARGED, 3), _BACKGROUND, np.uint8)
+    canvas = blank(_WIDTH_PX, legend_px + _HEIGHT_PX)
     if legend_px:
         _draw_legend(canvas, colours)
     end_s = max(1.0, *(sample.at_s for sample in samples))
     for place, panel in enumerate(_panels(samples)):
-        rows = _span(legend_px + place // 2 * _PANEL_HEIGHT_PX, _PANEL_HEIGHT_PX)
-        _draw_panel(canvas[rows, _span(place % 2 * _PANEL_WIDTH_PX, _PANEL_WIDTH_PX)], panel, colours, end_s)
-    shown = cv2.resize(canvas, (_WIDTH_PX, legend_px + _HEIGHT_PX), interpolation=cv2.INTER_AREA)
-    done, content = cv2.imencode(".png", shown[:, :, ::-1])
-    assert done
-    write_file(target, content.tobytes())
+        corner = (place % 2 * _PANEL_WIDTH_PX, legend_px + place // 2 * _PANEL_HEIGHT_PX)
+        _draw_panel(part(canvas, corner, _PANEL_PX), panel, colours, end_s)
+    write_png(finished(canvas), target)
     return True
 
 
@@ -108,25 +94,21 @@ def _round_top(lines: dict[int, list[tuple[float, float]]], step: float) -> floa
     return max(1, math.ceil(peak / step)) * step
 
 
-def _span(start_px: int, size_px: int) -> slice:
-    return slice(start_px * _ENLARGED, (start_px + size_px) * _ENLARGED)
-
-
 def _draw_panel(area: Picture, panel: _Panel, colours: dict[int, Colour], end_s: float) -> None:
     left, right, top, bottom = _LEFT_PX, _PANEL_WIDTH_PX - _RIGHT_PX, _TOP_PX, _PANEL_HEIGHT_PX - _BOTTOM_PX
-    _rectangle(area, (left, top), (right, bottom), _PLOT_BACKGROUND)
-    _write(area, panel.title, (left, top - 8), _TITLE_COLOUR, size=0.42)
-    _write(area, _headline(panel), (right, top - 8), _TITLE_COLOUR, align=1.0)
+    draw_rectangle(area, (left, top), (right, bottom), PLOT_BACKGROUND)
+    draw_text(area, panel.title, (left, top - 8), TITLE_COLOUR, size=0.42)
+    draw_text(area, _headline(panel), (right, top - 8), TITLE_COLOUR, align=1.0)
     for share in (0, 0.5, 1):
         height = bottom - share * (bottom - top)
-        _line(area, [(left, height), (right, height)], _GRID_COLOUR)
-        _write(area, f"{share * panel.top:.0f}", (left - 5, height + 4), _SCALE_COLOUR, align=1.0)
-    step_s = next((step for step in _TIME_STEPS_S if end_s / step <= 5), end_s / 5)
+        draw_line(area, [(left, height), (right, height)], GRID_COLOUR)
+        draw_text(area, f"{share * panel.top:.0f}", (left - 5, height + 4), SCALE_COLOUR, align=1.0)
+    step_s = time_step_s(end_s, most=5)
     for number in range(math.floor(end_s / step_s) + 1):
         x = left + number * step_s / end_s * (right - left)
-        _line(area, [(x, bottom), (x, bottom + 3)], _GRID_COLOUR)
+        draw_line(area, [(x, bottom), (x, bottom + 3)], GRID_COLOUR)
         label = _clock(number * step_s)
-        _write(area, label, (min(x, right - 6), bottom + 13), _SCALE_COLOUR, align=0.5)
+        draw_text(area, label, (min(x, right - 6), bottom + 13), SCALE_COLOUR, align=0.5)
     for gpu, line in panel.lines.items():
         points = [
             (left + at_s / end_s * (right - left), bottom - min(1, value / panel.top) * (bottom - top)) for at_s, value in line
@@ -162,32 +144,12 @@ def _curve(area: Picture, points: list[tuple[float, float]], colour: Colour) -> 
     means = [(sum(x for x, _ in column) / len(column), sum(y for _, y in column) / len(column)) for column in columns.values()]
     for column in columns.values():
         heights = [y for _, y in column]
-        _line(area, [(column[0][0], min(heights)), (column[0][0], max(heights))], tuple(part // 2 for part in colour))
-    _line(area, means, colour, thickness_px=1.5)
+        draw_line(area, [(column[0][0], min(heights)), (column[0][0], max(heights))], tuple(value // 2 for value in colour))
+    draw_line(area, means, colour, thickness_px=1.5)
     if len(means) == 1:
-        _line(area, [means[0], means[0]], colour, thickness_px=4)
+        draw_line(area, [means[0], means[0]], colour, thickness_px=4)
 
 
 def _draw_legend(canvas: Picture, colours: dict[int, Colour]) -> None:
     for place, (gpu, colour) in enumerate(colours.items()):
-        _write(canvas, f"GPU {gpu}", (_LEFT_PX + 60 * place, _LEGEND_PX - 4), colour)
-
-
-def _pixels(point: tuple[float, float]) -> tuple[int, int]:
-    return round(point[0] * _ENLARGED), round(point[1] * _ENLARGED)
-
-
-def _rectangle(area: Picture, start: tuple[float, float], end: tuple[float, float], colour: Colour) -> None:
-    cv2.rectangle(area, _pixels(start), _pixels(end), colour, cv2.FILLED)
-
-
-def _line(area: Picture, points: list[tuple[float, float]], colour: Sequence[int], thickness_px: float = 1) -> None:
-    corners = np.array([_pixels(point) for point in points], np.int32)
-    cv2.polylines(area, [corners], False, colour, round(thickness_px * _ENLARGED), cv2.LINE_AA)
-
-
-def _write(area: Picture, text: str, at: tuple[float, float], colour: Colour, *, size: float = 0.36, align: float = 0.0) -> None:
-    """Write text with its left end at the point, or with `align` its middle (0.5) or its right end (1)."""
-    (width, _), _ = cv2.getTextSize(text, _FONT, size * _ENLARGED, _ENLARGED)
-    x, y = _pixels(at)
-    cv2.putText(area, text, (round(x - align * width), y), _FONT, size * _ENLARGED, colour, _ENLARGED, cv2.LINE_AA)
+        draw_text(canvas, f"GPU {gpu}", (_LEFT_PX + 60 * place, _LEGEND_PX - 4), colour)

@@ -21,6 +21,7 @@ from cosmos_ops.operations import cosmos3_process as process
 from cosmos_ops.operations import cosmos3_server as server
 from cosmos_ops.operations.cosmos3_checks import check_image
 from cosmos_ops.operations.cosmos3_enhance_params import OF_REASONER, OF_SERVER, EnhanceCosmos3
+from cosmos_ops.operations.cosmos3_needs import enhance_modes, enhance_needs
 from cosmos_ops.operations.cosmos3_reader import Reader, spec_lines
 from cosmos_ops.operations.cosmos3_setup_checks import changed, check_gpus
 from cosmos_ops.operations.cosmos3_shape import IMAGE, is_image, nearest_aspect_ratio
@@ -128,7 +129,6 @@ def _build_job(job_id: str, samples: Sequence[Sample[EnhanceCosmos3]], paths: Jo
         return server.build_job(job_id, samples, paths)
     params = samples[0].run.params
     shown = [sample.inputs[role] for sample in samples if (role := _shown(sample.run.params, sample.inputs))]
-    guarded = ("guardrails",) if params.guardrails else ()
     return Job(
         id=job_id,
         operation="enhance",
@@ -138,7 +138,7 @@ def _build_job(job_id: str, samples: Sequence[Sample[EnhanceCosmos3]], paths: Jo
             paths,
             [*process_arguments(params), "--no-diffusion-cache"],
             num_gpus=params.num_gpus,
-            modes=(process.checkpoint_mode(params.checkpoint), *guarded),
+            modes=enhance_modes(params),
         ),
         inputs=tuple({file.host_path: file for file in shown}.values()),
         files=(TextFile(process.SPECS, process.jsonl([_spec(sample, paths) for sample in samples])),),
@@ -214,4 +214,5 @@ ENHANCE_COSMOS3 = Operation(
     complete=_complete,
     prepare=_prepare,
     takes_pictures=True,
+    needs=enhance_needs,
 )

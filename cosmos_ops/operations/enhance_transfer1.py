@@ -29,17 +29,23 @@ from cosmos_ops.operations.operation import Operation, Preparation
 from cosmos_ops.operations.outcomes import outcomes
 from cosmos_ops.operations.scripts import upsample_prompts
 from cosmos_ops.operations.transfer1_controls import MADE_HERE, control_preparations
+from cosmos_ops.operations.transfer1_needs import UPSAMPLER_GB
 from cosmos_ops.operations.transfer1_params import Strength
 from cosmos_ops.operations.transfer1_process import FAMILY, IMAGE, OUT, WORKDIR, checkpoints, environment, torchrun
 from cosmos_ops.operations.transfer1_reader import ANSI, BAR
 from cosmos_ops.params import Params, PerProcess, PerRun, Prepared, process_arguments
 from cosmos_ops.runs import VIDEO, Phase
+from cosmos_ops.sizes import Needs, SampleSize
 from cosmos_ops.videos import VideoInfo
 
 SCRIPT = PurePosixPath("upsample_prompts.py")
 REQUESTS = PurePosixPath("prompts.jsonl")
 STALL_LIMIT_S = 1800.0
 LOADING_LIMIT_S = 3600.0
+MODEL = "transfer1/enhance"
+MODES = ("enhance",)
+FRAMES_SEEN = 2
+"""Of a video, by the upsampler."""
 
 _SAID = re.compile(BAR + re.escape(upsample_prompts.MARK) + r" (started|finished|failed) (\w+)(?:: (.*))?$")
 
@@ -112,7 +118,7 @@ def _container(params: EnhanceTransfer1, run_ids: Sequence[str], paths: JobPaths
         gpu_count=1,
         workdir=WORKDIR,
         family=FAMILY,
-        modes=("enhance",),
+        modes=MODES,
     )
 
 
@@ -156,6 +162,11 @@ def _is_complete(_item: JobItem, texts: Mapping[str, str]) -> bool:
     return all(text.strip() for text in texts.values())
 
 
+def _needs(_params: EnhanceTransfer1, _videos: Mapping[str, VideoInfo]) -> Needs:
+    """Its model is another one than that of the videos, and takes about as long for each prompt."""
+    return Needs(SampleSize(frames=FRAMES_SEEN), model=MODEL, parts=0, memory_gb=UPSAMPLER_GB, modes=MODES)
+
+
 ENHANCE_TRANSFER1 = Operation(
     name="enhance",
     family=FAMILY,
@@ -168,4 +179,5 @@ ENHANCE_TRANSFER1 = Operation(
     needs_whole_files=True,
     reads=_reads,
     prepare=_prepare,
+    needs=_needs,
 )

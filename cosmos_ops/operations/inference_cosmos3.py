@@ -6,6 +6,7 @@ from typing import Any
 from cosmos_ops.job import ContainerExit, Event, ExpectedFile, Findings, Job, JobItem, JobPaths, Outcome, Sample, TextFile
 from cosmos_ops.operations import cosmos3_process as process
 from cosmos_ops.operations.cosmos3_checks import check
+from cosmos_ops.operations.cosmos3_needs import PIXELS, USUAL_FRAMES, inference_modes, inference_needs
 from cosmos_ops.operations.cosmos3_params import TRANSFER_ONLY, InferenceCosmos3
 from cosmos_ops.operations.cosmos3_reader import Reader, spec_lines
 from cosmos_ops.operations.cosmos3_shape import HINTS, IMAGE, chunks_of, complete, is_image, mode_of, vision_role
@@ -21,7 +22,6 @@ VISION_SUFFIXES = (".mp4",)
 _STEP_S = 13.3
 """One pass of Cosmos3-Nano over 189 frames in 720p on one slow GPU (H20: 931 s for 35 steps of 2 passes)."""
 _SIZES = {"Edge": 0.5, "Nano": 1.0, "Super": 4.0}
-_PIXELS = {"256": 0.07, "480": 0.44, "720": 1.0, "768": 1.14}
 _COMPILE_S = 900.0
 _PATIENCE = 10
 """A step may take so many times what it is expected to."""
@@ -56,7 +56,6 @@ def _build_job(job_id: str, samples: Sequence[Sample[InferenceCosmos3]], paths: 
     specs = sorted((_spec(sample, paths) for sample in samples), key=_shape)
     used = {str(path) for spec in specs for path in _paths(spec)}
     inputs = {file.host_path: file for sample in samples for file in sample.inputs.values() if str(paths.input(file)) in used}
-    guarded = ("guardrails",) if params.guardrails else ()
     return Job(
         id=job_id,
         operation="inference",
@@ -66,7 +65,7 @@ def _build_job(job_id: str, samples: Sequence[Sample[InferenceCosmos3]], paths: 
             paths,
             process_arguments(params),
             num_gpus=params.num_gpus,
-            modes=(process.checkpoint_mode(params.checkpoint), "vae", *guarded),
+            modes=inference_modes(params),
         ),
         inputs=tuple(inputs.values()),
         files=(TextFile(process.SPECS, process.jsonl(specs)),),
@@ -132,7 +131,7 @@ def _item(spec: Mapping[str, Any]) -> JobItem:
 def _step_limit_s(spec: Mapping[str, Any], checkpoint: str) -> float:
     controls = len(_hints_of(spec))
     frames = spec.get("num_video_frames_per_chunk", spec.get("num_frames", 0)) if controls else spec.get("num_frames", 0)
-    tokens = _PIXELS[spec["resolution"]] * frames / 189 * (1 + controls)
+    tokens = PIXELS[spec["resolution"]] * frames / USUAL_FRAMES * (1 + controls)
     passes = 1 + (spec["guidance"] != 1) + (spec.get("control_guidance", 1) != 1)
     return float(_COMPILE_S + _PATIENCE * _STEP_S * passes * _SIZES[checkpoint.split("-")[1]] * max(tokens, tokens**2))
 
@@ -165,4 +164,5 @@ INFERENCE_COSMOS3 = Operation(
     complete=complete,
     takes_pictures=True,
     prepare=_prepare,
+    needs=inference_needs,
 )

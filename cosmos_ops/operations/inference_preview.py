@@ -11,6 +11,7 @@ from cosmos_ops.operations import preview_process
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.params import Params, PerProcess, PerRun, active_controls
 from cosmos_ops.runs import VIDEO
+from cosmos_ops.sizes import Needs
 from cosmos_ops.videos import VideoInfo
 
 SIDE_MIN_PX = 16
@@ -86,6 +87,13 @@ def _build_job(job_id: str, samples: Sequence[Sample[InferencePreview]], paths: 
     return preview_process.build_job(job_id, "inference", samples, paths)
 
 
+def _needs(params: InferencePreview, videos: Mapping[str, VideoInfo]) -> Needs:
+    controls = active_controls(params)
+    video = next(videos[role] for role in (VIDEO, *controls) if role in videos)
+    frames = min(video.frame_count, params.max_frames or video.frame_count)
+    return preview_process.needs(video, frames=frames, controls=len(controls))
+
+
 INFERENCE_PREVIEW = Operation(
     name="inference",
     family=preview_process.FAMILY,
@@ -95,4 +103,5 @@ INFERENCE_PREVIEW = Operation(
     build_job=_build_job,
     reader=preview_process.reader,
     read_outputs=preview_process.read_outputs,
+    needs=_needs,
 )

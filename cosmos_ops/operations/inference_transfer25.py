@@ -3,6 +3,7 @@
 from cosmos_ops.operations import transfer25_process
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.operations.transfer25_checks import check
+from cosmos_ops.operations.transfer25_needs import needs
 from cosmos_ops.operations.transfer25_params import InferenceTransfer25, complete, reads
 from cosmos_ops.operations.transfer25_reader import Reader
 from cosmos_ops.operations.transfer25_spec import prepare
@@ -23,5 +24,6 @@ INFERENCE_TRANSFER25 = Operation(
     complete=complete,
     takes_pictures=True,
     prepare=prepare,
+    needs=needs,
 )
 """Inference with cosmos-transfer2.5."""

@@ -43,6 +43,8 @@ from cosmos_ops.job import (
 )
 from cosmos_ops.params import process_arguments, spec_values
 from cosmos_ops.runs import P
+from cosmos_ops.sizes import USUAL_PIXELS, Needs, SampleSize
+from cosmos_ops.videos import VideoInfo
 
 FAMILY = "preview"
 IMAGE = "cosmos-preview"
@@ -86,6 +88,19 @@ def build_job(job_id: str, operation: str, samples: Sequence[Sample[P]], paths: 
         items=tuple(_item(sample.run.id) for sample in samples),
         stall_limit_s=STALL_LIMIT_S,
     )
+
+
+def needs(video: VideoInfo, *, frames: int, controls: int = 0, work: float = 1.0) -> Needs:
+    """What a run needs that makes so many frames from a video; it loads nothing.
+
+    Args:
+        video: The video.
+        frames: Of the result.
+        controls: That it computes with.
+        work: What a pixel of the video takes, compared with inference.
+    """
+    pixels = video.width_px * video.height_px * work / USUAL_PIXELS
+    return Needs(SampleSize(frames=frames, controls=controls, pixels=pixels), parts=0)
 
 
 def reader(_job: Job) -> Callable[[str], list[Event]]:

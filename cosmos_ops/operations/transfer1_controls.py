@@ -1,6 +1,6 @@
 """The controls of Cosmos-Transfer1: their weights, where each comes from, and what a line of the batch says of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 from cosmos_ops.job import ExpectedFile, InputFile, JobPaths
 from cosmos_ops.operations.operation import Preparation
 from cosmos_ops.operations.transfer1_params import TEXT_LENGTH_MAX, Strength, Text
-from cosmos_ops.params import ControlParams, Params, PerRun, Prepared, active_controls, spec_values
+from cosmos_ops.params import ControlParams, Params, PerRun, Prepared, active_controls, parameters, spec_values
 from cosmos_ops.runs import VIDEO
 from cosmos_ops.videos import VideoInfo
 
@@ -52,6 +52,20 @@ class Transfer1Controls(ControlParams):
     """How strong an edge must be to enter the edge control where no edge video is given."""
 
 
+CONTROLS: tuple[str, ...] = tuple(
+    parameter.placement.control
+    for parameter in parameters(Transfer1Controls)
+    if isinstance(parameter.placement, PerRun) and parameter.placement.control
+)
+"""All controls in the order in which the program gets them."""
+
+
+def union_of(controls: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """The controls of several runs; those of each keep the order that they have when it runs alone."""
+    wanted = {control for one in controls for control in one}
+    return tuple(control for control in CONTROLS if control in wanted)
+
+
 def control_preparations(
     controls: tuple[str, ...], videos: Mapping[str, VideoInfo], *, blur_strength: str, canny_threshold: str
 ) -> tuple[Preparation, ...]:
@@ -74,20 +88,35 @@ def mp4_preparations(roles: tuple[str, ...], videos: Mapping[str, VideoInfo]) ->
     )
 
 
-def overrides(params: Params, inputs: Mapping[str, InputFile], paths: JobPaths) -> dict[str, dict[str, JsonValue]]:
-    """All that the process shall know of each control for one video; null has it computed."""
-    spec, said = spec_values(params), {}
-    for control in active_controls(params):
-        values = spec[control]
-        assert isinstance(values, dict)
-        file = str(paths.input(inputs[control])) if control in inputs else None
-        said[control] = {"input_control": file, **values}
+def overrides(
+    params: Params, inputs: Mapping[str, InputFile], controls: tuple[str, ...], paths: JobPaths
+) -> dict[str, dict[str, JsonValue]]:
+    """All that the process shall know for one video of each of its controls; null has it computed.
+
+    Args:
+        params: Of the run.
+        inputs: Its files by role.
+        controls: Those of the process; one that the run lacks gets weight 0, and a file, so that nothing is computed for it.
+        paths: What the process sees.
+    """
+    spec, said = spec_values(params), dict[str, dict[str, JsonValue]]()
+    own = active_controls(params)
+    stand_in = next((inputs[role] for role in (*own, VIDEO) if role in inputs), None)
+    for control in controls:
+        if control in own:
+            values = spec[control]
+            assert isinstance(values, dict)
+            file = str(paths.input(inputs[control])) if control in inputs else None
+            said[control] = {"input_control": file, **values}
+        else:
+            assert stand_in
+            said[control] = {"input_control": str(paths.input(stand_in)), "control_weight": 0.0}
     return said
 
 
-def computed_there(controls: tuple[str, ...], inputs: Mapping[str, InputFile]) -> tuple[str, ...]:
-    """The controls that the process computes itself."""
-    return tuple(control for control in controls if control not in inputs)
+def computed_there(controls: tuple[str, ...], roles: Collection[str]) -> tuple[str, ...]:
+    """The controls that the process computes itself, where there are files of these roles."""
+    return tuple(control for control in controls if control not in roles)
 
 
 def control_files(controls: tuple[str, ...], folder: PurePosixPath) -> tuple[ExpectedFile, ...]:

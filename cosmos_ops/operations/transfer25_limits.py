@@ -33,7 +33,7 @@ def stall_limits_s(samples: Sequence[Sample[InferenceTransfer25]]) -> dict[str, 
     step_s = max(STEP_S * (MEGAPIXELS.get(one.resolution, 0.92) / 0.92) ** 2 for one in params)
     steps = max(settled(sample).num_steps for sample in samples)
     sampling_s = DISTILLED_STEP_S * steps * step_s / STEP_S if params[0].distilled else step_s
-    models = max(len(computed_models(sample)) for sample in samples)
+    models = max(len(computed_models(sample.run.params, sample.inputs)) for sample in samples)
     return {
         Phase.LOADING.value: LOADING_S,
         Phase.PREPROCESSING.value: QUIET_S + FRAME_S * _frames(samples) * (1 + models),

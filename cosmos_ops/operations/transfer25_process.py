@@ -1,7 +1,7 @@
 """The process of cosmos-transfer2.5 (`examples/inference.py`): a batch as a job, and what became of each run of it."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from cosmos_ops.job import (
@@ -49,7 +49,7 @@ def build_job(job_id: str, samples: Sequence[Sample[InferenceTransfer25]], paths
             gpu_count=params.num_gpus,
             workdir=WORKDIR,
             family=FAMILY,
-            modes=_modes(samples),
+            modes=modes_of([(sample.run.params, sample.inputs) for sample in samples]),
         ),
         inputs=tuple({file.host_path: file for sample in samples for file in sample.inputs.values()}.values()),
         files=(batch_file(samples, paths), plan_file(samples)),
@@ -104,11 +104,12 @@ def _environment(params: InferenceTransfer25, paths: JobPaths) -> dict[str, str]
     return env | ({"COSMOS_EXPERIMENTAL_CHECKPOINTS": "1"} if params.distilled else {})
 
 
-def _modes(samples: Sequence[Sample[InferenceTransfer25]]) -> tuple[str, ...]:
-    params = samples[0].run.params
+def modes_of(runs: Sequence[tuple[InferenceTransfer25, Collection[str]]]) -> tuple[str, ...]:
+    """What the process of these runs does with its model files; each run comes with the roles of its files."""
+    params = runs[0][0]
     controls = active_controls(params)
     model = "distilled" if params.distilled else controls[0] if len(controls) == 1 else "multi"
-    computed = {mode for sample in samples for mode in computed_models(sample)}
+    computed = {mode for one, roles in runs for mode in computed_models(one, roles)}
     return ("always", model, *(["guardrails"] if params.guardrails else []), *sorted(computed))
 
 

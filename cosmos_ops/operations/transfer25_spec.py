@@ -1,7 +1,7 @@
 """The samples of a batch as cosmos-transfer2.5 reads them, and what our reader of its lines needs to know of them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from pydantic import JsonValue
@@ -70,11 +70,10 @@ def has_mask(sample: Sample[InferenceTransfer25], control: str) -> bool:
     return f"{control}_mask" in sample.inputs or bool(getattr(sample.run.params, f"{control}_mask_prompt"))
 
 
-def computed_models(sample: Sample[InferenceTransfer25]) -> set[str]:
-    """The modes of the auxiliary models that compute what is not there as a file."""
-    params = sample.run.params
+def computed_models(params: InferenceTransfer25, roles: Collection[str]) -> set[str]:
+    """The modes of the auxiliary models that compute what is not there as a file; `roles` are those of the files."""
     controls = active_controls(params)
-    modes = {f"auto-{name}" for name in ("seg", "depth") if name in controls and name not in sample.inputs}
+    modes = {f"auto-{name}" for name in ("seg", "depth") if name in controls and name not in roles}
     if any(getattr(params, f"{name}_mask_prompt") for name in controls):
         modes.add("auto-seg")
     return modes

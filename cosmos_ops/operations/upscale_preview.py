@@ -10,10 +10,13 @@ from cosmos_ops.operations import preview_process
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.params import Params, PerProcess, PerRun
 from cosmos_ops.runs import VIDEO
+from cosmos_ops.sizes import Needs
 from cosmos_ops.videos import VideoInfo
 
 SIDE_MAX_PX = 8192
 """Longest side that the H.264 encoder is asked for (level 6.2 ends at 8192)."""
+ENLARGED_PIXEL = 0.125
+"""What a pixel of the result takes, compared with one of inference; measured."""
 
 
 class UpscalePreview(Params):
@@ -43,6 +46,11 @@ def _build_job(job_id: str, samples: Sequence[Sample[UpscalePreview]], paths: Jo
     return preview_process.build_job(job_id, "upscale", samples, paths)
 
 
+def _needs(params: UpscalePreview, videos: Mapping[str, VideoInfo]) -> Needs:
+    video = videos[VIDEO]
+    return preview_process.needs(video, frames=video.frame_count, work=params.factor**2 * ENLARGED_PIXEL)
+
+
 UPSCALE_PREVIEW = Operation(
     name="upscale",
     family=preview_process.FAMILY,
@@ -52,4 +60,5 @@ UPSCALE_PREVIEW = Operation(
     build_job=_build_job,
     reader=preview_process.reader,
     read_outputs=preview_process.read_outputs,
+    needs=_needs,
 )

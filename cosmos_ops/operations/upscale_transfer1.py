@@ -12,6 +12,7 @@ from cosmos_ops.job import ExpectedFile, InputFile, Job, JobItem, JobPaths, Samp
 from cosmos_ops.operations.operation import Operation, Preparation
 from cosmos_ops.operations.transfer1_checks import length_problems
 from cosmos_ops.operations.transfer1_controls import mp4_preparations
+from cosmos_ops.operations.transfer1_needs import clips_size, memory_gb
 from cosmos_ops.operations.transfer1_params import Transfer1Params, completed, process_problems
 from cosmos_ops.operations.transfer1_process import (
     CLIP_FRAMES,
@@ -31,10 +32,12 @@ from cosmos_ops.operations.transfer1_reader import reader
 from cosmos_ops.params import PerProcess, PerRun, spec_values
 from cosmos_ops.pieces import Piece, pieces
 from cosmos_ops.runs import VIDEO, Phase, Prompt
+from cosmos_ops.sizes import Needs
 from cosmos_ops.videos import VideoInfo
 
 PATCHES = 9
 """Parts of the picture, each as large as the input, that are sampled one after the other."""
+MODES = ("always", "upscale")
 
 
 class UpscaleTransfer1(Transfer1Params):
@@ -89,7 +92,7 @@ def _build_job(job_id: str, samples: Sequence[Sample[UpscaleTransfer1]], paths: 
     process = Process(
         params=samples[0].run.params,
         base={"upscale": {"control_weight": 1.0}},
-        modes=("always", "upscale"),
+        modes=MODES,
         patches=PATCHES,
         stall_limits_s={Phase.DECODING.value: 2 * STALL_LIMIT_S},
     )
@@ -127,6 +130,18 @@ def _line(sample: Sample[UpscaleTransfer1], file: InputFile, frame_count: int, t
     return Line(visual_input=file, prompt=text, overrides={"upscale": upscale}, frame_count=frame_count)
 
 
+def _needs(params: UpscaleTransfer1, videos: Mapping[str, VideoInfo]) -> Needs:
+    video = videos[VIDEO]
+    parts_of_pictures = PATCHES * max(1, len(_cut(video)))
+    return Needs(
+        size=clips_size(video.frame_count, video, steps=params.num_steps + 1, calls=2, controls=1, pieces=parts_of_pictures),
+        parts=1,
+        gpu_count=params.num_gpus,
+        memory_gb=memory_gb(params, controls=1),
+        modes=MODES,
+    )
+
+
 UPSCALE_TRANSFER1 = Operation(
     name="upscale",
     family=FAMILY,
@@ -140,4 +155,5 @@ UPSCALE_TRANSFER1 = Operation(
     reads=_reads,
     complete=_complete,
     prepare=_prepare,
+    needs=_needs,
 )

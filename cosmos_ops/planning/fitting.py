@@ -144,6 +144,9 @@ def _multipliers(terms: Floats, seconds: Floats) -> list[float]:
         return [1.0] * terms.shape[1]
     logs = np.log(seconds / terms.sum(axis=1))
     believable = np.abs(logs - np.median(logs)) <= np.log(BELIEVABLE_RATIO)
+    if not believable.any():
+        # Two that contradict each other say nothing.
+        return [1.0] * terms.shape[1]
     terms, seconds, logs = terms[believable], seconds[believable], logs[believable]
     trust = len(logs) / (len(logs) + PRIOR_COUNT)
     scale = float(np.exp(trust * np.clip(np.median(logs), -np.log(RATIO_MAX), np.log(RATIO_MAX))))

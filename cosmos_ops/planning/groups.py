@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from cosmos_ops.planning.costs import CostModel
 from cosmos_ops.planning.cuts import Cuts, reach
+from cosmos_ops.planning.eligibility import eligible_lanes, refusal
 from cosmos_ops.planning.signature import ControlSignature
 from cosmos_ops.planning.workloads import ModelFiles, PlanOptions, Slot, Workload
 from cosmos_ops.sizes import SampleSize
@@ -22,18 +23,24 @@ class BatchKey:
     model: str
     gpu_count: int
     parts: int
+    is_alone: bool = False
+    """Whether each run is a batch of its own."""
 
     def __hash__(self) -> int:
         return self._hash
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.signature, self.model, self.gpu_count, self.parts))
+        return hash((self.signature, self.model, self.gpu_count, self.parts, self.is_alone))
 
     @cached_property
     def files(self) -> ModelFiles:
         """What it loads."""
         return ModelFiles(self.model, self.signature.controls)
+
+    def runs_max(self, options: PlanOptions) -> int:
+        """So many runs may share a batch."""
+        return 1 if self.is_alone else options.batch_runs_max
 
 
 class Bucket(NamedTuple):
@@ -47,8 +54,32 @@ class Bucket(NamedTuple):
     """Whether some of its runs have fewer controls."""
 
 
-Sizes = dict[SampleSize, list[Workload]]
-"""Runs by their size in the batch: what takes equally long is looked at once."""
+class Memory(NamedTuple):
+    """Memory on each GPU that all runs of a bucket can do with."""
+
+    gb: float
+    """With the parts of the bucket."""
+    per_part_gb: float
+    """For each part more."""
+
+    def most(self, other: "Memory") -> "Memory":
+        """What is enough for both."""
+        return Memory(max(self.gb, other.gb), max(self.per_part_gb, other.per_part_gb))
+
+    def with_more(self, parts: int) -> "Memory":
+        """With so many parts more."""
+        return self._replace(gb=self.gb + self.per_part_gb * parts)
+
+
+class Contents(NamedTuple):
+    """The runs of a bucket."""
+
+    sizes: dict[SampleSize, list[Workload]]
+    """By their size in the batch: what takes equally long is looked at once."""
+    memory: Memory
+
+
+Buckets = dict[Bucket, Contents]
 
 
 class Prices:
@@ -109,67 +140,51 @@ class Group:
                 first_load_s=first_load_s,
                 load_s=load_s,
                 seconds_max=options.batch_seconds_max,
-                runs_max=options.batch_runs_max,
+                runs_max=self.key.runs_max(options),
             )
         return self._cuts[which]
 
 
-def eligible_lanes(slots: Sequence[Slot], family: str, gpu_count: int, memory_gb: float) -> tuple[int, ...]:
-    """Places of the slots that can take such a run."""
-    return tuple(
-        place
-        for place, slot in enumerate(slots)
-        if family in slot.families and slot.gpu_count >= gpu_count and slot.memory_gb >= memory_gb
-    )
-
-
-def refusal(slots: Sequence[Slot], workload: Workload) -> str:
-    """Why no slot can take a run, and what to do."""
-    family = workload.signature.family
-    able = [slot for slot in slots if family in slot.families]
-    if not able:
-        return f"no host has the image of {family}; set one up with `cosmos host setup`"
-    wide = [slot for slot in able if slot.gpu_count >= workload.gpu_count]
-    if not wide:
-        most = max(slot.gpu_count for slot in able)
-        return f"it needs {workload.gpu_count} GPUs, and the largest slot for {family} has {most}; choose fewer or a larger slot"
-    most_gb = max(slot.memory_gb for slot in wide)
-    return f"it needs {workload.memory_gb:g} GB on each GPU, and the largest for {family} have {most_gb:g} GB; make it smaller"
-
-
-def bucketed(workloads: Iterable[Workload], slots: Sequence[Slot]) -> tuple[dict[Bucket, Sizes], dict[str, str]]:
+def bucketed(workloads: Iterable[Workload], slots: Sequence[Slot]) -> tuple[Buckets, dict[str, str]]:
     """Runs by bucket and size, and those that no slot can take with the reasons."""
-    alike: dict[tuple[object, ...], list[Workload]] = defaultdict(list)
-    for run in workloads:
-        alike[run.signature, run.size, run.model, run.gpu_count, run.parts, run.memory_gb, run.is_widenable].append(run)
-    buckets: dict[Bucket, Sizes] = {}
+    buckets: Buckets = {}
     refused: dict[str, str] = {}
-    for runs in alike.values():
+    for runs in alike(workloads):
         one = runs[0]
-        lanes = eligible_lanes(slots, one.signature.family, one.gpu_count, one.memory_gb)
+        lanes = eligible_lanes(slots, one)
         if lanes:
-            parts = len(one.signature.controls) if one.parts is None else one.parts
-            key = BatchKey(one.signature, one.model_name, one.gpu_count, parts)
-            add_runs(buckets.setdefault(Bucket(key, lanes, one.is_widenable), {}), {one.size: runs})
+            bucket = Bucket(key_of(one), lanes, one.is_widenable and not one.is_alone)
+            memory = Memory(one.memory_gb, one.memory_per_part_gb)
+            known = buckets.get(bucket) or Contents({}, memory)
+            known.sizes.setdefault(one.size, []).extend(runs)
+            buckets[bucket] = known._replace(memory=known.memory.most(memory))
         else:
             refused |= dict.fromkeys((run.run_id for run in runs), refusal(slots, one))
     return buckets, refused
 
 
-def add_runs(sizes: Sizes, more: Sizes) -> None:
-    """Add runs by size to others."""
-    for size, runs in more.items():
-        sizes[size] = sizes.get(size, []) + runs
+def alike(workloads: Iterable[Workload]) -> Iterable[list[Workload]]:
+    """Runs put together that differ in nothing but id, age and priority: each kind is looked at once."""
+    kinds: dict[tuple[object, ...], list[Workload]] = defaultdict(list)
+    for run in workloads:
+        work = run.signature, run.size, run.model, run.gpu_count, run.parts, run.is_widenable, run.is_alone
+        kinds[(*work, run.memory_gb, run.memory_per_part_gb, run.host, run.modes)].append(run)
+    return kinds.values()
 
 
-def first_id(sizes: Sizes) -> str:
+def key_of(run: Workload) -> BatchKey:
+    """What a run must have in common with those that share its batch."""
+    return BatchKey(run.signature, run.model_name, run.gpu_count, run.part_count, run.is_alone)
+
+
+def first_id(contents: Contents) -> str:
     """The smallest run id, which puts buckets in order whatever the order of the input."""
-    return min(run.run_id for runs in sizes.values() for run in runs)
+    return min(run.run_id for runs in contents.sizes.values() for run in runs)
 
 
-def grouped(bucket: Bucket, sizes: Sizes, slots: Sequence[Slot], prices: Prices) -> Group:
+def grouped(bucket: Bucket, contents: Contents, slots: Sequence[Slot], prices: Prices) -> Group:
     """Sort and price the runs of a bucket."""
-    key = bucket.key
+    key, sizes = bucket.key, contents.sizes
     types = sorted({slots[lane].gpu_type for lane in bucket.lanes})
     priced = sorted(sizes, key=lambda size: (-prices.sample_s(key, types[0], size), astuple(size)))
     runs = [run for size in priced for run in sorted(sizes[size], key=_age)]

@@ -128,7 +128,7 @@ class Lane:
         seconds = group.seconds(self.slot.gpu_type, place, place + 1)
         for batch in self._open[group.key]:
             has_room = batch.seconds + seconds <= self._options.batch_seconds_max + ROUNDING_S
-            if has_room and batch.run_count < self._options.batch_runs_max:
+            if has_room and batch.run_count < group.key.runs_max(self._options):
                 batch.add(group, place, place + 1, seconds)
                 self._spend(seconds)
                 return
@@ -151,7 +151,7 @@ class Lane:
         joins, position = [], first
         for batch in self._open.get(group.key, ()):
             room_s = min(spare_s, self._options.batch_seconds_max - batch.seconds)
-            end = min(len(group.runs), position + self._options.batch_runs_max - batch.run_count)
+            end = min(len(group.runs), position + group.key.runs_max(self._options) - batch.run_count)
             reached = group.reach(self.slot.gpu_type, position, end, room_s)
             if reached > position:
                 joins.append((batch, position, reached))

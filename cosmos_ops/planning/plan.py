@@ -1,13 +1,13 @@
 """The plan: all queued runs as batches on GPU slots, with times; pure, and the same for the same input in any order."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate, islice
 from operator import itemgetter
 
 from cosmos_ops.planning.costs import CostModel
-from cosmos_ops.planning.groups import BatchKey, Bucket, Prices, Sizes, bucketed, first_id, grouped, size_within
+from cosmos_ops.planning.groups import BatchKey, Buckets, Prices, bucketed, first_id, grouped, size_within
 from cosmos_ops.planning.lanes import Filling, LaneStart, OpenBatch, Tail
 from cosmos_ops.planning.placement import placed
 from cosmos_ops.planning.scores import score
@@ -67,20 +67,18 @@ class _Planner:
         batches.sort(key=lambda batch: (batch.start_s, batch.host, batch.index))
         return Plan(tuple(batches), dict(sorted(self._waiting.items())))
 
-    def _filling(self, buckets: Mapping[Bucket, Sizes]) -> Filling:
+    def _filling(self, buckets: Buckets) -> Filling:
         if self._options.mixing is Mixing.STRICT:
             return self._placed(buckets, TRIES_MAX)
-        stages = widenings(buckets, self._slots, self._prices, self._options)
+        stages_max = 2 if self._options.mixing is Mixing.MIXED else STAGES_MAX
+        stages = widenings(buckets, self._slots, self._prices, self._options, stages_max=stages_max)
         if self._options.mixing is Mixing.MIXED:
             return self._placed(stages[-1], TRIES_MAX)
-        # Of very many stages only some are tried, the first and the last among them.
-        step = max(1, -(-(len(stages) - 1) // (STAGES_MAX - 1)))
-        tried = [*stages[:-1:step], stages[-1]]
-        return min((self._placed(stage, TRIES_MAX // len(tried)) for stage in tried), key=self._score)
+        return min((self._placed(stage, TRIES_MAX // len(stages)) for stage in stages), key=self._score)
 
-    def _placed(self, buckets: Mapping[Bucket, Sizes], tries: int) -> Filling:
+    def _placed(self, buckets: Buckets, tries: int) -> Filling:
         ordered = sorted(buckets.items(), key=lambda entry: first_id(entry[1]))
-        groups = [grouped(bucket, sizes, self._slots, self._prices) for bucket, sizes in ordered]
+        groups = [grouped(bucket, contents, self._slots, self._prices) for bucket, contents in ordered]
         return placed(groups, self._starts, self._prices, self._options, tries=tries)
 
     def _score(self, filling: Filling) -> tuple[float, float]:

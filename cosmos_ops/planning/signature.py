@@ -1,8 +1,9 @@
 """The control signature: what runs must have in common to share one model process."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
-from cosmos_ops.params import Scalar, active_controls, process_values
+from cosmos_ops.params import Params, PerRun, Scalar, active_controls, parameters, process_values
 from cosmos_ops.runs import Run
 
 
@@ -15,12 +16,25 @@ class ControlSignature:
     controls: tuple[str, ...]
     """Empty where the model loads the same for all controls."""
     process: tuple[tuple[str, Scalar | None], ...]
+    declared: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """All controls of the operation, in the order in which a process is given them: the order can change a result."""
+
+    def with_controls(self, controls: Iterable[str]) -> "ControlSignature":
+        """The same with these controls, in the order of their declaration."""
+        places = {control: place for place, control in enumerate(self.declared)}
+        ordered = sorted(set(controls), key=lambda control: (places.get(control, len(places)), control))
+        return replace(self, controls=tuple(ordered))
 
 
 def control_signature(run: Run) -> ControlSignature:
     """The control signature of a run."""
     controls = () if run.params.shares_controls else active_controls(run.params)
-    return ControlSignature(run.operation, run.family, controls, process_values(run.params))
+    return ControlSignature(run.operation, run.family, controls, process_values(run.params), _declared_controls(run.params))
+
+
+def _declared_controls(params: Params) -> tuple[str, ...]:
+    places = [parameter.placement for parameter in parameters(params)]
+    return tuple(place.control for place in places if isinstance(place, PerRun) and place.control)
 
 
 def explain(one: Run, other: Run) -> list[str]:

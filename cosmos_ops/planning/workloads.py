@@ -1,6 +1,6 @@
 """What a plan is made of and made for: runs as the planner sees them, GPU slots, options, and the plan itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -30,16 +30,29 @@ class Workload:
     gpu_count: int = 1
     memory_gb: float = 0.0
     """Memory that it needs on each GPU."""
+    memory_per_part_gb: float = 0.0
+    """Memory that each part more needs, in a process with more controls than it has itself."""
+    host: str = ""
+    """The only host that may take it; empty: any."""
+    modes: tuple[str, ...] = ()
+    """What its process does with the model files of the family, all of which its host must have."""
     priority: int = 0
     """Higher goes first."""
     queued_at_s: float = 0.0
     is_widenable: bool = False
     """Whether its result stays exactly the same when the process has further controls, which it then gets at weight 0."""
+    is_alone: bool = False
+    """Whether it must have a batch of its own, because it may break its process."""
 
     @property
     def model_name(self) -> str:
         """Whose coefficients count."""
         return self.model or self.signature.family
+
+    @property
+    def part_count(self) -> int:
+        """Parts of the model to load beside its base."""
+        return len(self.signature.controls) if self.parts is None else self.parts
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,12 @@ class Slot:
     """When its current batch is expected to end; in the past: it is free."""
     warm: frozenset[ModelFiles] = frozenset()
     """Files that its host has read lately."""
+    lacking: frozenset[tuple[str, str]] = frozenset()
+    """Families and modes of which model files are not on its host."""
+
+    def lacks(self, family: str, modes: Sequence[str]) -> tuple[str, ...]:
+        """Those of the modes of which model files are not there."""
+        return tuple(mode for mode in modes if (family, mode) in self.lacking)
 
 
 class Mixing(str, Enum):

@@ -86,6 +86,8 @@ class Host(Protocol):
     name: str
     slot_count: int
     """Jobs that may run at a time; 0: any number."""
+    slots: tuple[tuple[int, ...], ...]
+    """The GPUs of each slot; one empty slot for a machine that computes without GPUs."""
     runs_images: bool
     """Whether it runs a family in the family's image; else as a plain process of our own."""
 
@@ -189,6 +191,9 @@ class Host(Protocol):
 
     def gpus(self) -> list[GPU]:
         """The GPUs of the machine; none where it has no NVIDIA driver."""
+
+    def lacks(self, family: str, modes: Sequence[str]) -> str:
+        """Why jobs of these modes cannot run there for lack of model files, with the command that mends it; empty if they can."""
 
     def gpu_figures(self, name: str) -> str:
         """What nvidia-smi prints now for the GPUs of a container, as `cosmos_ops.gpu_samples` reads it; nothing without GPUs."""

@@ -44,6 +44,7 @@ class LocalHost:
     def __init__(self, workspace: Path, *, name: str = "local") -> None:
         self.name = name
         self.slot_count = 0
+        self.slots: tuple[tuple[int, ...], ...] = ((),)
         self.runs_images = False
         self._workspace = workspace.absolute()
         self._containers = self._workspace / "containers"
@@ -196,6 +197,10 @@ class LocalHost:
     def gpus(self) -> list[GPU]:
         """Plain processes get none."""
         return []
+
+    def lacks(self, family: str, modes: Sequence[str]) -> str:  # noqa: ARG002
+        """Plain processes need no model files."""
+        return ""
 
     def gpu_figures(self, name: str) -> str:  # noqa: ARG002
         """Plain processes get none."""

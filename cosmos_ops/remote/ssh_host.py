@@ -11,7 +11,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from cosmos_ops.errors import ContainerGoneError, DiskFullError, HostUnhealthyError, ImageMissingError
+from cosmos_ops.errors import CheckpointMissingError, ContainerGoneError, DiskFullError, HostUnhealthyError, ImageMissingError
 from cosmos_ops.gpu_samples import GPU_SAMPLE_COMMAND
 from cosmos_ops.job import ContainerExit, ContainerSpec, InputFile, JobPaths, LogLine
 from cosmos_ops.remote import containers, follow
@@ -48,6 +48,7 @@ class SSHHost:
     def __init__(self, spec: HostSpec) -> None:
         self.name = spec.name
         self.slot_count = len(spec.slots)
+        self.slots = spec.slots
         self.runs_images = True
         self.spec = spec
         self.connection = Connection(spec.name, spec.target)
@@ -214,6 +215,17 @@ class SSHHost:
     def gpus(self) -> list[GPU]:
         """What nvidia-smi says."""
         return read_gpus(self.connection)
+
+    def lacks(self, family: str, modes: Sequence[str]) -> str:
+        """Why jobs of these modes cannot run there for lack of model files; empty if they can."""
+        # Looking needs a host itself.
+        from cosmos_ops.remote.checkpoint_store import require
+
+        try:
+            require(self, family, modes)
+        except CheckpointMissingError as error:
+            return str(error)
+        return ""
 
     def gpu_figures(self, name: str) -> str:
         """What nvidia-smi prints for the GPUs of the container's slot."""

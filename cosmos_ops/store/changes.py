@@ -1,16 +1,18 @@
 """How runs and jobs change: under a lock, and only if they still are what they must be, so that a late event does nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum, auto
 
+from pydantic import JsonValue
+from sqlalchemy import or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cosmos_ops.runs import Phase, RunFailure, RunOutputs, RunStatus
-from cosmos_ops.store.queries import runs_to_change
+from cosmos_ops.store.queries import in_parts, runs_to_change
 from cosmos_ops.store.records import JobRecord, RunState, job_row, read_job, read_state, read_status
-from cosmos_ops.store.tables import JobRow, LeaseRow, RunRow
+from cosmos_ops.store.tables import CostRow, JobRow, LeaseRow, RunRow, Table
 
 
 class Broke(Enum):
@@ -37,13 +39,25 @@ def open_job(session: Session, record: JobRecord, *, flow_run_id: str | None) ->
     return True
 
 
-def make_lease(session: Session, name: str, owner: str, until: datetime) -> None:
-    """Make the row of a lease if there is none; of two who do so at once one waits for the other."""
-    values = {"name": name, "owner": owner, "until": until}
-    if session.connection().dialect.name == "postgresql":
-        session.execute(postgresql.insert(LeaseRow).values(values).on_conflict_do_nothing())
-    else:
-        session.execute(sqlite.insert(LeaseRow).values(values).on_conflict_do_nothing())
+def hold(session: Session, name: str, *, owner: str, from_owner: str | None, until: datetime, now: datetime) -> bool:
+    """Make a lease or take it, if it is free: in one statement, because whoever has it may delete it at any time."""
+    free = or_(LeaseRow.owner.in_({owner, from_owner or owner}), LeaseRow.until < now)
+    change = {"owner": owner, "until": until}
+    statement = _insert(session, LeaseRow).values(name=name, **change)
+    statement = statement.on_conflict_do_update(index_elements=[LeaseRow.name], set_=change, where=free)
+    return session.scalar(statement.returning(LeaseRow.name)) is not None
+
+
+def save_costs(session: Session, model: str, gpu_type: str, coefficients: Mapping[str, JsonValue], now: datetime) -> None:
+    """Keep coefficients in the place of those of before; of two who do so at once the later one counts."""
+    change = {"fitted_at": now, "coefficients": dict(coefficients)}
+    statement = _insert(session, CostRow).values(model=model, gpu_type=gpu_type, **change)
+    statement = statement.on_conflict_do_update(index_elements=[CostRow.model, CostRow.gpu_type], set_=change)
+    session.execute(statement)
+
+
+def _insert(session: Session, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if session.connection().dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def set_phase(session: Session, run_ids: Iterable[str], phase: Phase, *, job_id: str | None, now: datetime) -> None:
@@ -130,9 +144,17 @@ def take_up(run: RunRow, *, flow_run_id: str, owner: str) -> None:
         _set_state(run, read_state(run).model_copy(update={"owner": owner}))
 
 
-def take_over(session: Session, job: JobRow, *, from_owner: str, owner: str, lease_until: datetime) -> bool:
-    """Give a job and its running runs a new owner, and a new lease, unless it has ended or is not that owner's any more."""
-    if job.ended_at is not None or job.owner != from_owner:
+def take_over(
+    session: Session,
+    job: JobRow,
+    *,
+    from_owner: str,
+    seen_lease: datetime | None,
+    owner: str,
+    lease_until: datetime,
+) -> bool:
+    """Give a job and its running runs a new owner, and a new lease, unless it is no longer as it was seen."""
+    if job.ended_at is not None or job.owner != from_owner or seen_lease not in (None, job.lease_until):
         return False
     job.owner = owner
     job.lease_until = lease_until
@@ -142,8 +164,8 @@ def take_over(session: Session, job: JobRow, *, from_owner: str, owner: str, lea
     return True
 
 
-def _runs(session: Session, run_ids: Iterable[str]) -> Sequence[RunRow]:
-    return session.scalars(runs_to_change(run_ids)).all()
+def _runs(session: Session, run_ids: Iterable[str]) -> list[RunRow]:
+    return [run for part in in_parts(run_ids) for run in session.scalars(runs_to_change(part))]
 
 
 def _running(session: Session, run_ids: Iterable[str], job_id: str | None) -> list[RunRow]:

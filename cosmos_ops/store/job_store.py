@@ -71,13 +71,33 @@ class JobStore:
         """Keep a job for longer; false if it has ended or somebody else has taken it over."""
         return self.take_over(job_id, from_owner=owner, owner=owner, lease_s=lease_s)
 
-    def take_over(self, job_id: str, *, from_owner: str, owner: str, lease_s: float) -> bool:
-        """Become the owner of a job; false if it has ended or is not that owner's any more."""
+    def take_over(
+        self,
+        job_id: str,
+        *,
+        from_owner: str,
+        owner: str,
+        lease_s: float,
+        seen_lease: datetime | None = None,
+    ) -> bool:
+        """Become the owner of a job.
+
+        Args:
+            job_id: The job.
+            from_owner: Who has it.
+            owner: Who is to have it.
+            lease_s: Seconds for which nobody else may.
+            seen_lease: Until when the lease lasted that is taken to have run out, where that is the reason.
+
+        Returns:
+            Whether it took effect; not if it has ended, is not that owner's any more, or was renewed since it was seen.
+        """
         with self._database.write() as session:
             return changes.take_over(
                 session,
                 get_row(session, JobRow, job_id, locked=True),
                 from_owner=from_owner,
+                seen_lease=seen_lease,
                 owner=owner,
                 lease_until=self._now() + timedelta(seconds=lease_s),
             )

@@ -1,6 +1,6 @@
 """The questions that the store answers, as statements; executed in `cosmos_ops.store.store`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,10 @@ from sqlalchemy import ColumnElement, Delete, Executable, Select, and_, delete, 
 
 from cosmos_ops.errors import InputError
 from cosmos_ops.runs import RunStatus
-from cosmos_ops.store.tables import CostRow, HostFaultRow, JobRow, PromptRow, RunRow, StoreRow
+from cosmos_ops.store.tables import CostRow, HostFaultRow, JobRow, LeaseRow, PromptRow, RunRow, StoreRow
+
+IDS_AT_ONCE = 500
+"""In one statement; SQLite takes some thousands."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,12 @@ def run_with_key(request_key: str) -> Select[RunRow]:
     return select(RunRow).where(RunRow.request_key == request_key)
 
 
+def in_parts(run_ids: Iterable[str]) -> Iterator[Sequence[str]]:
+    """Ids in order, each once, in parts that one statement can take."""
+    ids = sorted(set(run_ids))
+    return (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
+
+
 def runs_to_change(run_ids: Iterable[str]) -> Select[RunRow]:
     """The runs of these ids, locked, always in the same order, so that two writers never wait for each other."""
     # key_share: adding a run that names one of these as its parent need not wait.
@@ -90,6 +99,23 @@ def waiting_runs() -> Executable:
 def runs_of_ids(run_ids: Iterable[str]) -> Select[RunRow]:
     """The runs of these ids, oldest first."""
     return select(RunRow).where(RunRow.id.in_(set(run_ids))).order_by(RunRow.id)
+
+
+def lease(name: str) -> Select[LeaseRow]:
+    """A lease, as it is after whoever lets go of it right now has done so."""
+    # Of all locks this is the weakest that conflicts with that of `lease_to_end`.
+    return select(LeaseRow).where(LeaseRow.name == name).with_for_update(read=True, key_share=True)
+
+
+def lease_to_end(name: str) -> Select[LeaseRow]:
+    """A lease, locked against all who want to take it or to know who has it."""
+    return select(LeaseRow).where(LeaseRow.name == name).with_for_update()
+
+
+def runs_of_request(key: str) -> Select[RunRow]:
+    """The runs whose request key begins with a key and a slash, oldest first."""
+    # "0" is the character after "/": a walk along the unique index, which LIKE would not be everywhere.
+    return select(RunRow).where(RunRow.request_key > f"{key}/", RunRow.request_key < f"{key}0").order_by(RunRow.id)
 
 
 def fitted_costs() -> Select[CostRow]:

@@ -8,7 +8,6 @@ from pydantic import JsonValue
 
 from cosmos_ops.store import changes, queries
 from cosmos_ops.store.job_store import JobStore
-from cosmos_ops.store.tables import CostRow, LeaseRow
 
 
 class Waiting(NamedTuple):
@@ -38,9 +37,9 @@ class QueueStore(JobStore):
             return changes.set_priority(session, run_ids, priority)
 
     def holder(self, name: str) -> str | None:
-        """Who holds a lease; none if nobody does, or if it has run out."""
+        """Who holds a lease; none if nobody does, or if it has run out. Waits for whoever lets go of it at this moment."""
         with self._database.read() as session:
-            row = session.get(LeaseRow, name)
+            row = session.scalars(queries.lease(name)).one_or_none()
             return None if row is None or row.until < self._now() else row.owner
 
     def hold(self, name: str, *, owner: str, lease_s: float, from_owner: str | None = None) -> bool:
@@ -55,26 +54,22 @@ class QueueStore(JobStore):
         Returns:
             Whether the owner has it now.
         """
-        until = self._now() + timedelta(seconds=lease_s)
+        now = self._now()
+        until = now + timedelta(seconds=lease_s)
         with self._database.write() as session:
-            changes.make_lease(session, name, owner, until)
-            row = session.get(LeaseRow, name, with_for_update=True, populate_existing=True)
-            assert row is not None
-            if row.owner not in (owner, from_owner) and row.until >= self._now():
-                return False
-            row.owner, row.until = owner, until
-            return True
+            return changes.hold(session, name, owner=owner, from_owner=from_owner, until=until, now=now)
 
     def let_go(self, name: str, *, owner: str, known: Collection[str]) -> bool:
         """Give up the lease of the queue, unless a run waits that the owner does not know of.
 
-        Whoever queues a run looks for a holder after its run is recorded; so either the holder or nobody hears of it too late.
+        Whoever queues a run asks for the `holder` after it is recorded: either that finds nobody, or the holder has heard of
+        the run and is still there.
 
         Returns:
             Whether it is given up.
         """
         with self._database.write() as session:
-            row = session.get(LeaseRow, name, with_for_update=True)
+            row = session.scalars(queries.lease_to_end(name)).one_or_none()
             if row is None or row.owner != owner:
                 return True
             if any(waiting[0] not in known for waiting in session.execute(queries.waiting_runs())):
@@ -91,5 +86,6 @@ class QueueStore(JobStore):
         """Keep coefficients in the place of those of before."""
         now = self._now()
         with self._database.write() as session:
-            for (model, gpu_type), coefficients in costs.items():
-                session.merge(CostRow(model=model, gpu_type=gpu_type, fitted_at=now, coefficients=dict(coefficients)))
+            # Always in the same order, so that two writers never wait for each other.
+            for (model, gpu_type), coefficients in sorted(costs.items(), key=lambda item: item[0]):
+                changes.save_costs(session, model, gpu_type, coefficients, now)

@@ -1,6 +1,6 @@
 """The run store: what users made and what became of it; its sessions are short, and no host is called inside one."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from types import TracebackType
 
@@ -24,8 +24,6 @@ ANY_RUN = RunFilter()
 NO_OUTPUTS = RunOutputs()
 BATCH_PAGE = 1000
 """More runs than any batch has."""
-IDS_AT_ONCE = 500
-"""In one statement; SQLite takes some thousands."""
 
 
 def utc_now() -> datetime:
@@ -127,9 +125,18 @@ class Store(QueueStore):
         """The runs of these ids, oldest first; an id that is not there is left out."""
         with self._database.read() as session:
             found = []
-            for part in _parts(sorted(run_ids), IDS_AT_ONCE):
+            for part in queries.in_parts(run_ids):
                 found += [read_run(row, self._read_params) for row in session.scalars(queries.runs_of_ids(part))]
             return found
+
+    def runs_of_request(self, key: str) -> list[Run]:
+        """The runs that a request made, and those that followed them, oldest first.
+
+        Args:
+            key: What their request keys begin with: the id of a flow run, or of a submission.
+        """
+        with self._database.read() as session:
+            return [read_run(row, self._read_params) for row in session.scalars(queries.runs_of_request(key))]
 
     def run_by_key(self, request_key: str) -> Run | None:
         """The run that a request made, if it made one."""
@@ -223,10 +230,6 @@ class Store(QueueStore):
         """
         with self._database.write() as session:
             return changes.requeue(session, run_ids, job_id=job_id, broke=broke, now=self._now())
-
-
-def _parts(ids: Sequence[str], length: int) -> Iterator[Sequence[str]]:
-    return (ids[start : start + length] for start in range(0, len(ids), length))
 
 
 def _is_added(session: Session, row: Table) -> bool:

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, replace
 
-from cosmos_ops.planning import PUBLISHED, ModelFiles, SampleSize, Slot, Workload
+from cosmos_ops.planning import PUBLISHED, ModelFiles, SampleSize, Slot, Workload, makespan_bound
 from tests.planning.samples import a_signature, a_slot, a_workload
 
 TYPES = ("H100", "H100", "H100", "H200", "B200", "H20")
@@ -27,7 +27,7 @@ class Block:
 
     @property
     def controls(self) -> tuple[str, ...]:
-        return tuple(sorted({control for run in self.runs for control in run.signature.controls}))
+        return self.runs[0].signature.with_controls(c for run in self.runs for c in run.signature.controls).controls
 
     @property
     def files(self) -> ModelFiles:
@@ -74,9 +74,9 @@ def random_case(chance: random.Random) -> Case:
 
 
 def random_signature(chance: random.Random, family: str):
-    controls = () if family == "cosmos3" else tuple(sorted(chance.sample(("depth", "edge", "vis"), chance.choice((1, 1, 2, 3)))))
+    controls = () if family == "cosmos3" else chance.sample(("depth", "edge", "vis"), chance.choice((1, 1, 2, 3)))
     process = (("seed", chance.choice((1, 1, 2))),)
-    return replace(a_signature(family=family, process=process), controls=controls)
+    return a_signature(family=family, process=process).with_controls(controls)
 
 
 def fewest_gpu_seconds(case: Case, known: float) -> float:
@@ -90,28 +90,9 @@ def shortest_makespan(case: Case, known: float) -> float:
     return _Search(case, known, lambda used: max(b + u for b, u in zip(begin, used, strict=True) if u)).best
 
 
-def makespan_bound(case: Case) -> float:
-    """No plan is done before: every run needs a load and itself somewhere, and all samples and one load some slots."""
-    search = _Search(case, 0.0, lambda used: sum(used))
-    single, work = 0.0, 0.0
-    for run in case.runs:
-        places = [place for place, slot in enumerate(case.slots) if slot.memory_gb >= run.memory_gb]
-        alone = [search.seconds(Block(place, [run]), is_warm=_is_warm(case, place, run)) for place in places]
-        single = max(single, min(case.slots[p].free_at_s + s for p, s in zip(places, alone, strict=True)))
-        work += min(search.samples_s(Block(place, [run])) for place in places)
-    loads = min(
-        search.seconds(Block(p, [run]), is_warm=True) - search.samples_s(Block(p, [run]))
-        for run in case.runs
-        for p in range(len(case.slots))
-    )
-    free = sorted(slot.free_at_s for slot in case.slots)
-    # However many slots are used, each loads once.
-    even = min((work + sum(free[:count])) / count + loads for count in range(1, len(free) + 1))
-    return max(single, even)
-
-
-def _is_warm(case: Case, place: int, run: Workload) -> bool:
-    return ModelFiles(run.model_name, run.signature.controls) in case.slots[place].warm
+def bound(case: Case) -> float:
+    """No plan is done before."""
+    return makespan_bound(case.runs, case.slots, PUBLISHED, 0.0)
 
 
 class _Search:

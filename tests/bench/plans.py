@@ -41,8 +41,8 @@ def small_instances() -> None:
         quick_s = planned(case, Goal.MAKESPAN).end_s or 0.0
         best_s = exact.shortest_makespan(case, quick_s)
         makespan.append(quick_s / best_s)
-        bound.append(quick_s / exact.makespan_bound(case))
-        exact_bound.append(best_s / exact.makespan_bound(case))
+        bound.append(quick_s / exact.bound(case))
+        exact_bound.append(best_s / exact.bound(case))
     print(f"{INSTANCES} random instances, at most 7 runs on at most 3 slots, different GPUs, some slots busy:")
     near("goal gpu_seconds: GPU seconds / exact optimum", gpu, NEAR_GPU)
     near("goal makespan: makespan / exact optimum", makespan, NEAR_MAKESPAN)

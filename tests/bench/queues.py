@@ -4,12 +4,12 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from cosmos_ops.planning import ControlSignature, CostModel, SampleSize, Slot
+from cosmos_ops.planning import CostModel, SampleSize, Slot
 from cosmos_ops.planning.costs import Coefficients
 from tests.bench.rules import Request, noise_factors
-from tests.planning.samples import a_slot, a_workload
+from tests.planning.samples import a_signature, a_slot, a_workload
 
-SETS = (("edge",), ("vis",), ("depth",), ("seg",), ("depth", "edge"), ("edge", "vis"), ("depth", "edge", "seg", "vis"))
+SETS = (("edge",), ("vis",), ("depth",), ("seg",), ("edge", "depth"), ("edge", "vis"), ("edge", "vis", "depth", "seg"))
 
 
 def request(
@@ -26,7 +26,7 @@ def request(
     """One run. transfer1 takes the seed once for the process, the others for each sample; cosmos3 loads no controls."""
     if family == "transfer1":
         process = (*process, ("seed", seed), ("num_steps", steps))
-    signature = ControlSignature("inference", family, () if family == "cosmos3" else controls, process)
+    signature = a_signature(family=family, process=process).with_controls(() if family == "cosmos3" else controls)
     parts = {"cosmos3": 0, "transfer25": 1 if len(controls) == 1 else 4, "transfer1": len(controls)}[family]
     size = SampleSize(93 * chunks, chunks, steps, 2, len(controls), 0.35 if family == "cosmos3" else 1.0)
     run = a_workload(

@@ -1,12 +1,12 @@
 """Rules that say which runs start where, and a simulation of queue and slots that carries them out, run by run."""
 
 import random
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cosmos_ops.planning import CostModel, ModelFiles, PlanOptions, Slot, Workload, plan
+from cosmos_ops.planning.baselines import predecessor_batches
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,8 @@ class Predecessor:
     """Runs of a batch with one, two, and more controls; the last one holds for all that follow."""
 
     def starts(self, waiting: Sequence[Request], slots: Sequence[Slot], now_s: float) -> list[Start]:
-        groups: dict[object, list[Workload]] = defaultdict(list)
-        for request in waiting:
-            groups[request.settings, request.run.signature].append(request.run)
-        batches = []
-        for runs in groups.values():
-            size = self.sizes[min(max(1, len(runs[0].signature.controls)), len(self.sizes)) - 1]
-            batches += [runs[first : first + size] for first in range(0, len(runs), size)]
+        settings = {request.run.run_id: request.settings for request in waiting}
+        batches = predecessor_batches((request.run for request in waiting), lambda run: settings[run.run_id], self.sizes)
         free = [place for place, slot in enumerate(slots) if slot.free_at_s <= now_s]
         starts = []
         for batch in batches:
@@ -130,7 +125,7 @@ def _files(runs: Sequence[Workload]) -> ModelFiles:
 def _controls(runs: Sequence[Workload]) -> tuple[str, ...]:
     if len({run.signature.controls for run in runs}) == 1:
         return runs[0].signature.controls
-    return tuple(sorted({control for run in runs for control in run.signature.controls}))
+    return runs[0].signature.with_controls(control for run in runs for control in run.signature.controls).controls
 
 
 def _seconds(start: Start, slot: Slot, costs: CostModel, factors: dict[str, float]) -> tuple[float, float]:

@@ -12,7 +12,8 @@ from cosmos_ops.remote.build_context import PYTHON
 from cosmos_ops.store import Store
 from flows.hosts import FAULTS_MAX, saved_hosts
 from tests.builders import a_clip, a_run
-from tests.hosts.images import BASE, base_python_version
+from tests.hosts.debian import base_python_version
+from tests.hosts.images import BASE
 from tests.hosts.wheels import preview_wheels
 from tests.store.builders import a_job, a_prompt
 

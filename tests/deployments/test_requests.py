@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from cosmos_ops.runs import RunStatus
 from deployments.cli import cli
 from tests.builders import a_clip, opened_store, recorded
+from tests.prefect_database import give_database
 
 from .command import cosmos, the_error
 from .test_up import Up
@@ -119,6 +120,7 @@ def test_without_a_server_nothing_can_be_submitted(home, request_file):
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory):
     folder = tmp_path_factory.mktemp("serving")
+    give_database(folder / "home" / "prefect" / "prefect.db")
     server = Up(folder / "home", folder / "up.log")
     server.wait_until_serving()
     yield server

@@ -2,7 +2,8 @@
 
 It runs in a container that has nothing but Python, takes the place of `cosmos_ops.preview` there, and heeds orders in the
 text of a sample: `order=wait` (compute until there is a file `go` in the job's folder), `oom`, `empty`, `truncate`, `fill`,
-`stubborn`, `secret`, `chatter`. Where `/count` is mounted, each start of a sample leaves a line there.
+`stubborn`, `secret`, `chatter`. Where `/count` is mounted, each start of a sample leaves a line there. `SIM_LOAD_S` and
+`SIM_SAMPLE_S` in the environment are the seconds that the load and each sample take.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ def main():
     samples, out = (Path(sys.argv[sys.argv.index(name) + 1]) for name in ("--samples", "--out"))
     lines = [json.loads(line) for line in samples.read_text().splitlines()]
     say(f"INFO {len(lines)} samples, user {os.getuid()}, GPUs {os.environ.get('NVIDIA_VISIBLE_DEVICES', 'none')}")
+    time.sleep(float(os.environ.get("SIM_LOAD_S", "0")))
     for number, sample in enumerate(lines, 1):
         carry_out(sample, out / sample["name"], f"[{number}/{len(lines)}] Sample {sample['name']}")
     return 0
@@ -60,6 +62,7 @@ def work(name, orders):
     for step in range(1, STEPS + 1):
         sys.stdout.write(f"\rSampling {name}: {100 * step // STEPS:3d}%|{'#' * step:<5}| {step}/{STEPS}")
         sys.stdout.flush()
+        time.sleep(float(os.environ.get("SIM_SAMPLE_S", "0")) / STEPS)
         if step == 1:
             obey(orders)
     sys.stdout.write("\n")

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import tarfile
 import time
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ from tests.hosts.images import BASE
 from tests.hosts.machine import GPUMachine
 from tests.remote.servers import host_key_of
 
-from . import gates
+from . import forks, gates
+from .forks import Forked
 
 IMAGE = "cosmos-test-model:latest"
 MODEL = Path(__file__).with_name("model.py")
@@ -73,9 +73,11 @@ def starts(machine: GPUMachine) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def a_large_clip(path: Path) -> Path:
-    """A playable clip that takes a moment to send: players skip what a `free` box holds."""
+def a_clip_for(phase: str, path: Path) -> Path:
+    """A playable clip, which takes a moment to send where that is what is held: players skip what a `free` box holds."""
     a_clip(path, frame_count=4, width=64, height=48)
+    if phase != "staging in":
+        return path
     with path.open("ab") as file:
         file.write((PADDING_BYTES + 8).to_bytes(4, "big") + b"free" + os.urandom(PADDING_BYTES))
     return path
@@ -87,7 +89,7 @@ class HeldFlow:
 
     phase: str
     folder: Path
-    process: subprocess.Popen
+    process: subprocess.Popen | Forked
     text: str
     machine: GPUMachine = field(repr=False)
 
@@ -134,7 +136,7 @@ def held_flow(phase: str, machine: GPUMachine, folder: Path, *, host: str, order
     Its neighbours are texts of further prompts, which share its batch and come after it.
     """
     folder.mkdir(parents=True)
-    clip = a_large_clip(folder / "clip.mp4")
+    clip = a_clip_for(phase, folder / "clip.mp4")
     if phase == "computing" and "order=" not in orders:
         orders = f"{orders} order=wait"
     text = f"{phase} of {folder.name} {orders}".strip()
@@ -145,15 +147,8 @@ def held_flow(phase: str, machine: GPUMachine, folder: Path, *, host: str, order
         gates.PHASE: phase,
         **({"COSMOS_HOME": str(home)} if home else {}),
     }
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.orchestrator", host, str(clip), str(folder / "answer"), text, *neighbours],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    arguments = (host, str(clip), str(folder / "answer"), text, *neighbours)
+    process = forks.start(arguments, environment=environment, folder=ROOT, output=folder / "output")
     try:
         yield HeldFlow(phase, folder, process, text, machine)
     finally:

@@ -62,7 +62,7 @@ def deployed():
 def started(deployment, phase, machine, folder, process):
     """A flow run for the worker, which will hold it at the door of a phase."""
     folder.mkdir(parents=True)
-    clip = rig.a_large_clip(folder / "clip.mp4")
+    clip = rig.a_clip_for(phase, folder / "clip.mp4")
     text = f"{phase} by a worker" + (" order=wait" if phase == "computing" else "")
     environment = {
         gates.FOLDER: str(folder),

@@ -1,8 +1,7 @@
-"""Images for tests, made without pulling: a Debian with Python, and busybox alone."""
+"""Images for tests, made without pulling: a Debian with Python, one with libraries as well, and busybox alone."""
 
 import io
 import os
-import platform
 import shutil
 import subprocess
 import tarfile
@@ -13,26 +12,30 @@ import docker
 
 from . import leaks
 from .cache import cached
+from .debian import base_image_tar
 from .machine import GPUMachine
+from .wheels import preview_wheels
 
 BASE = "cosmos-test-base:latest"
 """Debian with python3, also as `python`, and pip."""
+LIBRARIES = "cosmos-test-libraries:latest"
+"""The base image with NumPy and PyAV."""
 TINY = "cosmos-test-tiny:latest"
 """Nothing but busybox, for measurements: it starts as fast as a container can."""
 
-PACKAGES = ("python3", "python3-pip")
-# What no test reads; the rest is less than half as large.
-LEFT_OUT = (
-    *("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/lib/python3*/EXTERNALLY-MANAGED", "**/__pycache__"),
-    *(f"usr/share/{name}" for name in ("doc", "man", "locale", "info", "lintian")),
-)
+# The base image has nothing compiled, so that every start of Python in it compiles what it imports.
+INSTALL_LIBRARIES = """\
+python3 -m pip install --quiet --disable-pip-version-check --no-index --no-deps /wheels/numpy-*.whl /wheels/av-*.whl &&
+python3 -m compileall -q /usr/lib/python3*
+"""
 BUSYBOX_NAMES = ("sh", "cat", "echo", "env", "false", "ls", "mkdir", "sleep", "test", "touch", "true")
 
 
 def image_store() -> Path:
-    """The part of dockerd's folder that holds both images, as a real dockerd wrote it."""
+    """The part of dockerd's folder that holds the images, as a real dockerd wrote it."""
     version = subprocess.run([shutil.which("dockerd") or "dockerd", "--version"], capture_output=True, check=True).stdout
-    return cached("images", (version, base_image_tar().name, BUSYBOX_NAMES), _make_image_store)
+    key = (version, base_image_tar().name, preview_wheels().name, INSTALL_LIBRARIES, BUSYBOX_NAMES)
+    return cached("images", key, _make_image_store)
 
 
 def install_images(store: Path, machine: GPUMachine) -> None:
@@ -53,20 +56,20 @@ def install_images(store: Path, machine: GPUMachine) -> None:
                 shutil.copy(path, copy)
 
 
-def base_image_tar() -> Path:
-    """The root file system of the base image; debootstrap makes it, once."""
-    return cached(f"base-{_suite()}-{platform.machine()}", (PACKAGES, LEFT_OUT), _make_base_tar)
-
-
-def base_python_version() -> str:
-    """As `3.11`."""
-    with tarfile.open(base_image_tar()) as tar:
-        return next(member.name.partition("bin/python")[2] for member in tar if member.name.startswith("./usr/bin/python3."))
-
-
 def load_base_image(client: docker.DockerClient, tag: str = BASE) -> None:
     changes = ["ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "ENV PIP_ROOT_USER_ACTION=ignore"]
     client.api.import_image_from_file(str(base_image_tar()), repository=tag, changes=changes)
+
+
+def make_libraries_image(client: docker.DockerClient) -> None:
+    """Install the libraries into the base image, in one layer."""
+    wheels = docker.types.Mount("/wheels", str(preview_wheels()), type="bind", read_only=True)
+    container = client.containers.create(BASE, ["sh", "-c", INSTALL_LIBRARIES], mounts=[wheels], network_mode="none")
+    container.start()
+    if container.wait()["StatusCode"] != 0:
+        raise RuntimeError(f"The libraries cannot be installed: {container.logs().decode()[-2000:]}")
+    container.commit(repository=LIBRARIES, changes='CMD ["python3"]')
+    container.remove()
 
 
 def load_tiny_image(client: docker.DockerClient, tag: str = TINY) -> None:
@@ -79,30 +82,12 @@ def load_tiny_image(client: docker.DockerClient, tag: str = TINY) -> None:
     client.api.import_image_from_data(content.getvalue(), repository=tag, changes=["ENV PATH=/bin", 'CMD ["sh"]'])
 
 
-def _suite() -> str:
-    release = platform.freedesktop_os_release()
-    return release["VERSION_CODENAME"] if release["ID"] == "debian" else "bookworm"
-
-
-def _make_base_tar(tar: Path) -> None:
-    root = tar.with_name("root")
-    # The mounts that debootstrap makes are gone with the namespace, also when it is killed.
-    command = ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", _suite(), str(root)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"debootstrap failed; it needs a Debian mirror: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    (root / "usr/bin/python").symlink_to("python3")
-    for pattern in LEFT_OUT:
-        for path in list(root.glob(pattern)):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    subprocess.run(["tar", "--create", "--numeric-owner", f"--file={tar}", f"--directory={root}", "."], check=True)
-
-
 def _make_image_store(store: Path) -> None:
     machine = GPUMachine(leaks.new_folder(), "image-maker")
     try:
         machine.start()
         load_base_image(machine.docker)
+        make_libraries_image(machine.docker)
         load_tiny_image(machine.docker)
         machine.stop_dockerd()
         store.mkdir()

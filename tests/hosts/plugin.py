@@ -25,6 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARK}: tests of simulated GPU machines; the build machine skips none")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that all workers end at about the same time; those with machines are the long ones."""
+    items.sort(key=lambda item: item.get_closest_marker(MARK) is None)
+
+
 @pytest.fixture(scope="session")
 def gpu_machines() -> Iterator[list[GPUMachine]]:
     """Two running machines with the images for tests, as the last test left them."""

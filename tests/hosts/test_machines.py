@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from . import leaks
-from .images import BASE, TINY, image_store, install_images
+from .images import BASE, LIBRARIES, TINY, image_store, install_images
 from .keys import PASSPHRASE
 from .machine import GPUMachine
 
@@ -309,7 +309,7 @@ def test_the_images_of_a_machine_can_be_removed_and_stay_in_the_store(machine):
     try:
         install_images(image_store(), other)
         other.start()
-        for image in (BASE, TINY):
+        for image in (LIBRARIES, BASE, TINY):
             other.docker.images.remove(image)
         assert other.docker.images.list() == []
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from .cache import cached
-from .images import base_python_version
+from .debian import base_python_version
 
 LOCK_FILE = Path(__file__).parents[2] / "requirements.lock"
 NAMES = ("numpy", "opencv-python-headless", "av")

@@ -6,9 +6,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.hosts.images import BASE
+from tests.hosts.images import LIBRARIES
 from tests.hosts.machine import GPUMachine
-from tests.hosts.wheels import preview_wheels
 
 MODEL_IMAGES = {
     "transfer1": "cosmos-test-transfer1:latest",
@@ -21,14 +20,9 @@ COMMON = "cosmos-test-models-common:latest"
 PACKAGE = "simulated_models"
 FOLDER = Path(__file__).parent
 LEFT_OUT = ("image.py",)
-WHEELS = ("numpy-*.whl", "av-*.whl")
 
 COMMON_DOCKERFILE = f"""\
-FROM {BASE} AS libraries
-COPY wheels /wheels
-RUN python3 -m pip install --quiet --disable-pip-version-check --no-index --no-deps /wheels/*.whl
-FROM {BASE}
-COPY --from=libraries /usr/local/lib /usr/local/lib
+FROM {LIBRARIES}
 COPY {PACKAGE} /usr/lib/python3/dist-packages/{PACKAGE}
 COPY bin /usr/local/bin
 ENV PYTHONPATH=/workspace
@@ -75,8 +69,7 @@ def give_models(machine: GPUMachine, *families: str) -> None:
 def give_common(machine: GPUMachine) -> None:
     """Build what the images share, if it is not there."""
     if not machine.docker.images.list(COMMON):
-        wheels = {f"wheels/{path.name}": path.read_bytes() for name in WHEELS for path in preview_wheels().glob(name)}
-        _build(machine, COMMON, COMMON_DOCKERFILE, {**wheels, **package_files(), **bin_files()})
+        _build(machine, COMMON, COMMON_DOCKERFILE, {**package_files(), **bin_files()})
 
 
 def lay_out(folder: Path, family: str) -> dict[str, str]:

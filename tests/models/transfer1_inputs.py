@@ -139,14 +139,21 @@ def _make_region(video: str, region: dict[str, Any], path: str) -> None:
 
 
 def weights(controls: Controls) -> dict[str, float | str]:
-    """What each control weighs: scalars are shared out where they are more than 1; of a tensor, what is in its file."""
+    """What each control weighs: scalars are shared out where they are more than 1; of a tensor, what is in its file.
+
+    Beside a tensor, a number that is 0 counts as one that is not given, which is 1.
+    """
     found: dict[str, float | str] = {}
+    has_tensor = any(_is_tensor(control["control_weight"]) for control in controls.values())
     for hint, control in controls.items():
         weight = control["control_weight"]
-        is_tensor = isinstance(weight, str) and weight.endswith(".pt")
-        found[hint] = file_digest(weight) if is_tensor else float(weight)
+        found[hint] = file_digest(weight) if _is_tensor(weight) else float(weight or has_tensor)
     total = sum(weight for weight in found.values() if isinstance(weight, float))
     return {hint: weight / total if isinstance(weight, float) and total > 1 else weight for hint, weight in found.items()}
+
+
+def _is_tensor(weight: Any) -> bool:
+    return isinstance(weight, str) and weight.endswith(".pt")
 
 
 def local_rank() -> int:

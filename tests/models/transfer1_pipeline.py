@@ -181,7 +181,10 @@ class Pipeline:
             "sigma_max": float(cfg.sigma_max),
             "models": [cfg.is_av_sample, cfg.use_distilled],
             "video": file_digest(path) if uses_video or "upscale" in controls else "",
-            "controls": [[hint, shared[hint], content] for hint, content in read],
+            # The network of a control of weight 0 is computed in full, and what it gives multiplied by 0.
+            "controls": [[hint, shared[hint], content] for hint, content in read if shared[hint]],
+            # Those of several controls are not told that they have a part of the clip only.
+            "split": cfg.num_gpus if cfg.num_gpus > 1 and len(controls) > 1 else 1,
             "regions": self._regions(frames, (width, height)),
         }
         return Video(frames, (factor * width, factor * height), source)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cosmos_ops.job import InputFile
 from cosmos_ops.operations.inference_transfer1 import INFERENCE_TRANSFER1, InferenceTransfer1
 from cosmos_ops.params import active_controls
 from cosmos_ops.planning import control_signature
@@ -79,6 +80,65 @@ def test_weights_are_written_as_numbers_with_a_point_because_a_whole_number_is_n
     line = file_of(job_of(infos("video"), seg_weight=1, seg_weight_prompt="cars"), "batch.jsonl")
     assert '"control_weight": 1.0' in line
     assert '"control_weight_prompt": "cars"' in line
+
+
+def widened():
+    """Runs with different controls in one process, as the planner may ask for."""
+    runs = [
+        ({"seg_weight": 0.7}, infos("seg")),
+        ({"edge_weight": 0.8}, infos("video")),
+        ({"edge_weight": 0.4, "depth_weight": 0.9}, infos("video")),
+        ({"vis_weight": 0.6}, infos("video", "vis")),
+    ]
+    return job(
+        *(
+            a_sample(OPERATION, params(**values), videos=videos, run_id=f"rs_{number}", files=files_of(videos, number))
+            for number, (values, videos) in enumerate(runs)
+        )
+    )
+
+
+def files_of(videos, number):
+    return {role: InputFile(info.path, f"{role}{number}", 10) for role, info in videos.items()}
+
+
+def test_a_process_has_the_controls_of_all_its_runs_in_the_order_of_their_declaration():
+    made = widened()
+
+    assert list(spec_of(made)) == ["vis", "edge", "depth", "seg"]
+    assert all(list(line["control_overrides"]) == ["vis", "edge", "depth", "seg"] for line in lines_of(made))
+    assert made.container.modes == ("always", "vis", "edge", "depth", "seg", "auto-depth")
+
+
+def test_a_control_that_a_run_lacks_has_weight_0_and_a_file_of_the_run_so_that_nothing_is_computed_or_drawn():
+    said = [
+        {control: (values["control_weight"], values["input_control"]) for control, values in line["control_overrides"].items()}
+        for line in lines_of(widened())
+    ]
+    seg, edge, vis = ("/cosmos/inputs/seg0.mp4", "/cosmos/inputs/madeedge.mp4", "/cosmos/inputs/vis3.mp4")
+
+    assert said == [
+        {"vis": (0.0, seg), "edge": (0.0, seg), "depth": (0.0, seg), "seg": (0.7, seg)},
+        {"vis": (0.0, edge), "edge": (0.8, edge), "depth": (0.0, edge), "seg": (0.0, edge)},
+        {"vis": (0.0, edge), "edge": (0.4, edge), "depth": (0.9, None), "seg": (0.0, edge)},
+        {"vis": (0.6, vis), "edge": (0.0, vis), "depth": (0.0, vis), "seg": (0.0, vis)},
+    ]
+
+
+def test_a_control_that_a_run_lacks_is_none_of_its_outputs():
+    roles = [[file.role for file in item.outputs] for item in widened().items]
+    assert roles == [["video"], ["video"], ["video", "control_depth"], ["video"]]
+
+
+def test_a_run_with_nothing_but_a_computed_control_lends_its_video_to_those_that_it_lacks():
+    depth = a_sample(OPERATION, params(depth_weight=1), videos=infos("video"))
+    edge = a_sample(OPERATION, params(edge_weight=1), videos=infos("video"), run_id="rs_2")
+    (first, _) = lines_of(job(depth, edge))
+
+    assert first["control_overrides"] == {
+        "edge": {"input_control": "/cosmos/inputs/videovideovideovideo.mp4", "control_weight": 0.0},
+        "depth": {"input_control": None, "control_weight": 1.0},
+    }
 
 
 def test_the_spec_holds_no_argument_of_the_process():

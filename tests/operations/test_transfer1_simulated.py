@@ -12,7 +12,7 @@ from cosmos_ops.job import ContainerExit, Sample, SampleBlocked
 from cosmos_ops.media.probe import probe
 from cosmos_ops.operations.inference_transfer1 import INFERENCE_TRANSFER1, InferenceTransfer1
 from cosmos_ops.operations.upscale_transfer1 import UPSCALE_TRANSFER1, UpscaleTransfer1
-from cosmos_ops.params import active_controls
+from cosmos_ops.params import active_controls, process_values
 from cosmos_ops.planning import control_signature
 from cosmos_ops.runs import Prompt
 from tests.builders import a_run
@@ -139,6 +139,53 @@ def test_a_run_in_a_batch_gives_the_video_that_it_gives_alone(host):
     assert len(set(alone)) == 3
 
 
+def digests(host, samples):
+    """What the video of each run is made from, all of them made in one process."""
+    run(host, samples)
+    return [video_digest(host.folder / f"job/out/video_{number}/output.mp4") for number in range(len(samples))]
+
+
+def with_controls(host, *several, **process):
+    """Runs whose controls differ, each with the files of these roles."""
+    return [
+        a_sample(INFERENCE_TRANSFER1, InferenceTransfer1(**values, **process), put(host, *roles), number=number, text=f"{number}")
+        for number, (values, roles) in enumerate(several)
+    ]
+
+
+DIFFERENT = [
+    ({"edge_weight": 0.8}, ("video", "edge")),
+    ({"edge_weight": 0.4, "depth_weight": 0.9}, ("video", "edge")),
+    ({"vis_weight": 0.6, "seg_weight": 0.6}, ("video", "vis", "seg")),
+    ({"keypoint_weight": 1}, ("video",)),
+]
+
+
+def test_runs_with_different_controls_give_in_one_process_what_they_give_alone(host):
+    samples = with_controls(host, *DIFFERENT)
+    assert all(INFERENCE_TRANSFER1.needs(sample.run.params, sample.videos).is_widenable for sample in samples)
+    alone = [digests(host, [sample])[0] for sample in samples]
+
+    assert digests(host, samples) == alone
+    assert digests(host, samples[::-1]) == alone[::-1]
+    assert len(set(alone)) == len(samples)
+
+
+@pytest.mark.parametrize(
+    ("values", "process"),
+    [
+        # Beside a mask the program takes a weight of 0 for one that is not given.
+        ({"seg_weight": 0.5, "seg_weight_prompt": "cars"}, {}),
+        ({"edge_weight": 0.5}, {"num_gpus": 2}),
+    ],
+)
+def test_a_run_that_is_not_widenable_would_give_another_video(host, values, process):
+    samples = with_controls(host, (values, ("video", "edge", "seg")), ({"vis_weight": 1}, ("video", "vis")), **process)
+    assert not INFERENCE_TRANSFER1.needs(samples[0].run.params, samples[0].videos).is_widenable
+
+    assert digests(host, samples)[0] != digests(host, samples[:1])[0]
+
+
 def test_several_gpus_leave_one_video_and_one_control(host):
     ran = run(host, inferences(host, ["a street"], "video", depth_weight=1, num_gpus=2))
 
@@ -226,6 +273,11 @@ RUN = st.fixed_dictionaries(
 FILES = st.sets(st.sampled_from(ROLES), min_size=1).map(frozenset)
 
 
+ORDINARY_PROCESS = PROCESS.map(lambda values: {**values, "distilled": False, "regional_prompts": []})
+ORDINARY_RUN = st.fixed_dictionaries({}, optional={f"{name}_weight": WEIGHT for name in CONTROLS})
+ORDINARY_FILES = st.sets(st.sampled_from(CONTROLS)).map(lambda roles: {"video", *roles})
+
+
 @pytest.fixture(scope="module")
 def small_host():
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -262,6 +314,31 @@ def test_the_program_does_whatever_we_do_not_refuse(small_host, process, runs):
         assert (cfg.sigma_max, cfg.fps, cfg.use_distilled) == (params.sigma_max, params.fps, params.distilled)
         assert cfg.negative_prompt.strip() == (params.negative_prompt.replace("\x00", "").strip() or NEGATIVE_PROMPT)
         assert tuple(controls) == active_controls(params)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(process=ORDINARY_PROCESS, runs=st.lists(st.tuples(ORDINARY_RUN, ORDINARY_FILES, TEXT), min_size=2, max_size=4))
+def test_whatever_is_widenable_gives_among_others_what_it_gives_alone(small_host, process, runs):
+    host, media = small_host
+    files, infos = media[10]
+    several = {}
+    for number, (values, roles, text) in enumerate(runs):
+        sample = allowed(process, values, {role: infos[role] for role in roles}, text, files, number)
+        if sample is not None and INFERENCE_TRANSFER1.needs(sample.run.params, sample.videos).is_widenable:
+            several.setdefault(process_values(sample.run.params), []).append(sample)
+    for samples in several.values():
+        together = made_here(host, samples)
+        assert together == [made_here(host, [sample])[0] for sample in samples]
+
+
+def made_here(host, samples):
+    """The digests of the videos of one process, without starting one."""
+    job = INFERENCE_TRANSFER1.build_job("jb_1", samples, host.paths)
+    shutil.rmtree(host.paths.job, ignore_errors=True)
+    host.stage(job)
+    script = next(number for number, argument in enumerate(job.container.argv) if argument.endswith("transfer.py"))
+    assert transfer1.main(list(job.container.argv[script + 1 :])) == 0
+    return [video_digest(host.folder / f"job/out/video_{number}/output.mp4") for number in range(len(samples))]
 
 
 def allowed(process, values, infos, text, files, number):

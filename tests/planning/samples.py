@@ -6,10 +6,14 @@ from cosmos_ops.planning import ControlSignature, SampleSize, Slot, Workload
 
 numbers = count()
 SIZE = SampleSize(frames=93, chunks=1, steps=35, calls_per_step=2, controls=1)
+DECLARED = {"transfer1": ("vis", "edge", "depth", "seg", "keypoint")}
+"""Controls in the order in which their family declares them."""
+USUAL = ("edge", "vis", "depth", "seg")
 
 
 def a_signature(*controls, family="transfer25", process=(), operation="inference"):
-    return ControlSignature(operation, family, controls or ("edge",), process)
+    bare = ControlSignature(operation, family, (), process, DECLARED.get(family, USUAL))
+    return bare.with_controls(controls or ("edge",))
 
 
 def a_workload(signature=None, **values):

@@ -221,3 +221,9 @@ def test_a_batch_is_start_load_and_samples():
     assert known.load_s(2, is_warm=False) == 150
     assert known.load_s(2, is_warm=True) == 80
     assert known.sample_s(size) == pytest.approx(2 * (5 * 2 * 2 * 1.3 + 3) + 100 * 0.5 + 4)
+
+
+def test_two_observations_that_contradict_each_other_say_nothing():
+    size = SampleSize(frames=93)
+    seen = [Observation("preview", "CPU", 0, samples=(SampleTime(size, seconds),)) for seconds in (0.01, 100.0)]
+    assert fit(seen, PUBLISHED).of("preview", "CPU").frame_s == PUBLISHED.of("preview", "CPU").frame_s

@@ -6,71 +6,12 @@ from collections import defaultdict
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cosmos_ops.planning import PUBLISHED, Goal, Mixing, ModelFiles, PlanOptions, SampleSize, plan
-from tests.planning.samples import a_signature, a_slot, a_workload
-
-NOW_S = 100_000.0
-HOUR_S = 3600.0
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-signatures = st.sampled_from(
-    [
-        a_signature("edge"),
-        a_signature("edge", "vis"),
-        a_signature("edge", process=(("num_steps", 4),)),
-        a_signature("edge", family="transfer1"),
-        a_signature("vis", family="transfer1"),
-        a_signature("depth", "edge", family="transfer1"),
-        a_signature("vis", family="transfer1", process=(("seed", 2),)),
-        a_signature("edge", family="cosmos3"),
-    ]
-)
-sizes = st.builds(SampleSize, st.just(93), st.integers(1, 4), st.sampled_from((4, 35)), st.just(2.0), st.integers(1, 2))
-workloads = st.builds(
-    lambda signature, size, age_s, priority, memory_gb, gpus, can: a_workload(
-        signature,
-        size=size,
-        queued_at_s=NOW_S - age_s,
-        priority=priority,
-        memory_gb=memory_gb,
-        gpu_count=gpus,
-        is_widenable=can and signature.family == "transfer1",
-    ),
-    signatures,
-    sizes,
-    st.sampled_from((0.0, 60.0, 5 * HOUR_S, 7 * HOUR_S, 20 * HOUR_S)),
-    st.integers(-1, 1),
-    st.sampled_from((20.0, 20.0, 70.0)),
-    st.sampled_from((1, 1, 1, 4)),
-    st.booleans(),
-)
-queues = st.lists(workloads, max_size=10)
-slots = st.lists(
-    st.tuples(
-        st.sampled_from("abc"),
-        st.sampled_from(("H100", "B200", "H20")),
-        st.sampled_from((24.0, 80.0)),
-        st.sampled_from((1, 1, 4)),
-        st.sampled_from((0.0, NOW_S + 500.0, NOW_S + 9000.0)),
-        st.sampled_from((("transfer25",), ("transfer1", "cosmos3"), ("transfer1", "transfer25", "cosmos3"))),
-    ),
-    max_size=4,
-).map(
-    lambda rows: [
-        a_slot(host, index, gpu_type, families, memory_gb=memory_gb, gpu_count=gpus, free_at_s=free_at_s)
-        for index, (host, gpu_type, memory_gb, gpus, free_at_s, families) in enumerate(rows)
-    ]
-)
-options = st.builds(
-    PlanOptions,
-    goal=st.sampled_from(Goal),
-    mixing=st.sampled_from(Mixing),
-    batch_seconds_max=st.sampled_from((900.0, 2 * HOUR_S)),
-    batch_runs_max=st.sampled_from((3, 100)),
-)
+from tests.planning.samples import DECLARED, a_signature, a_slot, a_workload
+from tests.planning.strategies import HOUR_S, NOW_S, options, queues, slots, some
 
 
 def planned(queue, on, how=None):
@@ -95,7 +36,10 @@ def ends(made):
 
 
 def can_take(slot, run):
-    return run.signature.family in slot.families and slot.gpu_count >= run.gpu_count and slot.memory_gb >= run.memory_gb
+    family = run.signature.family
+    is_there = run.host in ("", slot.host) and family in slot.families
+    has_files = not any((family, mode) in slot.lacking for mode in run.modes)
+    return is_there and has_files and slot.gpu_count >= run.gpu_count and slot.memory_gb >= run.memory_gb
 
 
 @some
@@ -118,12 +62,16 @@ def test_no_batch_mixes_what_may_not_be_mixed(queue, on, how):
         members = [runs[run_id] for run_id in batch.run_ids]
         assert len({run.gpu_count for run in members}) == 1
         assert {replace(run.signature, controls=()) for run in members} == {replace(batch.signature, controls=())}
+        assert len(members) == 1 or not any(run.is_alone for run in members)
         for run in members:
             if run.signature != batch.signature:
                 assert run.is_widenable
                 assert how.mixing is not Mixing.STRICT
                 assert set(run.signature.controls) < set(batch.signature.controls)
-        assert set(batch.signature.controls) == {control for run in members for control in run.signature.controls}
+        controls = {control for run in members for control in run.signature.controls}
+        # A process is given its controls in the order in which the family declares them.
+        declared = DECLARED.get(batch.signature.family, batch.signature.controls)
+        assert batch.signature.controls == tuple(control for control in declared if control in controls)
 
 
 @some
@@ -134,7 +82,10 @@ def test_slots_take_what_they_can_and_one_batch_at_a_time(queue, on, how):
     for place, batches in lanes(planned(queue, on, how)).items():
         free_s = max(NOW_S, known[place].free_at_s)
         for batch in batches:
-            assert all(can_take(known[place], runs[run_id]) for run_id in batch.run_ids)
+            for run in (runs[run_id] for run_id in batch.run_ids):
+                assert can_take(known[place], run)
+                more = len(batch.signature.controls) - len(run.signature.controls)
+                assert run.memory_gb + more * run.memory_per_part_gb <= known[place].memory_gb
             assert batch.start_s >= free_s
             assert sorted(batch.ends_s) == list(batch.ends_s)
             assert batch.ends_s[0] > batch.start_s + batch.load_s
@@ -291,19 +242,72 @@ def test_a_run_that_must_not_be_widened_is_not():
     assert len(planned(queue, [a_slot()], PlanOptions(mixing=Mixing.MIXED)).batches) == 2
 
 
+def test_controls_are_not_mixed_where_the_memory_is_too_small_for_both():
+    queue = [replace(run, memory_gb=60.0, memory_per_part_gb=10.0) for run in mixable(steps=4)]
+
+    small, large = (planned(queue, [a_slot(memory_gb=memory_gb)]).batches for memory_gb in (69.0, 70.0))
+
+    assert [batch.signature.controls for batch in small] == [("edge",), ("vis",)]
+    assert [batch.signature.controls for batch in large] == [("vis", "edge")]
+
+
+def test_controls_are_mixed_only_where_one_host_has_the_files_of_both():
+    queue = [replace(run, modes=run.signature.controls) for run in mixable(steps=4)]
+    lacking = frozenset({("transfer1", "vis")})
+
+    apart = planned(queue, [a_slot("a", lacking=lacking), a_slot("b", lacking=frozenset({("transfer1", "edge")}))]).batches
+    mixed = planned(queue, [a_slot("a", lacking=lacking), a_slot("b")], PlanOptions(goal=Goal.GPU_SECONDS)).batches
+
+    assert {batch.host: batch.signature.controls for batch in apart} == {"a": ("edge",), "b": ("vis",)}
+    assert [(batch.host, batch.signature.controls) for batch in mixed] == [("b", ("vis", "edge"))]
+
+
+def test_a_run_that_may_break_its_process_shares_it_with_nobody():
+    suspects = [a_workload(is_alone=True) for _ in range(2)]
+    urgent = a_workload(is_alone=True, priority=1)
+
+    made = planned([*(a_workload() for _ in range(3)), *suspects, urgent], [a_slot()])
+
+    assert sorted(len(batch.run_ids) for batch in made.batches) == [1, 1, 1, 3]
+    assert made.batches[0].run_ids == (urgent.run_id,)
+
+
+def test_a_run_goes_to_its_host_though_another_one_is_free():
+    on = [a_slot("a"), a_slot("b", free_at_s=NOW_S + HOUR_S)]
+
+    assert [batch.host for batch in planned([a_workload(host="b")], on).batches] == ["b"]
+
+
 @pytest.mark.parametrize(
     ("run", "reason"),
     [
-        (a_workload(a_signature(family="preview")), "image of preview"),
+        (a_workload(a_signature(family="preview")), "no host has the image of preview; set one up with `cosmos host setup HOST`"),
+        (a_workload(a_signature(family="preview"), host="b"), "b does not have the image of preview"),
         (a_workload(gpu_count=8), "8 GPUs"),
         (a_workload(memory_gb=141.0), "141 GB"),
+        (a_workload(host="nowhere"), "no GPU slot of the host nowhere"),
+        (a_workload(modes=("always", "mask"), host="a"), "the host a lacks model files of transfer25"),
+        (a_workload(modes=("mask", "depth")), "`cosmos checkpoints download b --family transfer25 --mode mask`"),
+        (a_workload(modes=("mask", "depth"), memory_gb=100.0), "download a --family transfer25 --mode mask --mode depth`"),
     ],
 )
 def test_a_run_that_no_slot_can_take_says_why(run, reason):
-    made = planned([run], [a_slot()])
+    mask, depth = ("transfer25", "mask"), ("transfer25", "depth")
+    on = [a_slot("a", memory_gb=120.0, lacking=frozenset({mask, depth})), a_slot("b", lacking=frozenset({mask}))]
+
+    made = planned([run], on)
 
     assert made.batches == ()
     assert reason in made.waiting[run.run_id]
+
+
+def test_without_slots_every_run_waits():
+    queue = [a_workload(), a_workload(host="a")]
+
+    made = planned(queue, [])
+
+    assert made.batches == ()
+    assert list(made.waiting) == [run.run_id for run in queue]
 
 
 def test_nothing_to_do_is_an_empty_plan():

@@ -14,7 +14,8 @@ from cosmos_ops.remote.host import ignore_bytes
 from cosmos_ops.remote.host_setup import build, is_built
 from cosmos_ops.remote.ssh_host import SSHHost
 from cosmos_ops.smoke import run_smoke_job
-from tests.hosts.images import BASE, TINY, base_python_version
+from tests.hosts.debian import base_python_version
+from tests.hosts.images import BASE, TINY
 from tests.hosts.wheels import preview_wheels
 
 from .servers import a_spec

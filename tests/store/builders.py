@@ -5,14 +5,18 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
+from alembic import command
+from alembic.config import Config
 from pydantic import Field, JsonValue
+from sqlalchemy import create_engine, text
 
 from cosmos_ops.errors import InputError
 from cosmos_ops.job import ContainerSpec, InputFile, Job, JobItem, TextFile
 from cosmos_ops.names import new_id
 from cosmos_ops.params import Params, PerRun
-from cosmos_ops.runs import Prompt, Run
-from cosmos_ops.store import Store
+from cosmos_ops.runs import Prompt, Queueing, Run
+from cosmos_ops.sizes import Needs, SampleSize
+from cosmos_ops.store import Store, schema
 
 START = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 
@@ -76,3 +80,27 @@ def a_job(*run_ids: str, **values: Any) -> Job:
 def queued_runs(store: Store, count: int) -> list[Run[Any]]:
     prompt = store.add_prompt(a_prompt())
     return [store.add_run(a_run(prompt.id)) for _ in range(count)]
+
+
+def queueing(**values: Any) -> Queueing:
+    return Queueing(**{"needs": Needs(SampleSize(frames=1)), **values})
+
+
+def queued(store: Store, count: int, **values: Any) -> list[Run[Any]]:
+    """Runs that wait in the shared queue."""
+    prompt = store.add_prompt(a_prompt())
+    return [store.add_run(a_run(prompt.id, **{"queueing": queueing(), **values})) for _ in range(count)]
+
+
+def make_store(url: str, revision: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """A store of an older version, with one row in each of these tables."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
+        command.upgrade(config, revision)
+        for table, row in rows.items():
+            columns = ", ".join(row)
+            values = ", ".join(f":{column}" for column in row)
+            connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), row)
+    engine.dispose()

@@ -3,14 +3,10 @@
 import json
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine, text
 
 from cosmos_ops.runs import Phase, RunStatus
-from cosmos_ops.store import schema
 
-from .builders import START, a_job, open_store, queued_runs
+from .builders import START, a_job, make_store, open_store, queued_runs
 
 OPEN = {"owner": "me", "lease_s": 60}
 
@@ -136,17 +132,7 @@ def test_a_store_keeps_its_id_and_no_two_have_the_same(store, url, tmp_path):
 
 def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(url, tmp_path):
     (tmp_path / "data").mkdir()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(schema.MIGRATIONS))
-        command.upgrade(config, "0001")
-        for table, row in FIRST_VERSION.items():
-            columns = ", ".join(row)
-            values = ", ".join(f":{column}" for column in row)
-            connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), row)
-    engine.dispose()
-
+    make_store(url, "0001", FIRST_VERSION)
     with open_store(url) as store:
         assert store.run("rs_1").phase is Phase.SAMPLING
         assert store.run("rs_1").stop_requested_at is None

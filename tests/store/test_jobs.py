@@ -70,6 +70,19 @@ def test_a_job_is_taken_over_once(store):
     assert store.run(job.items[0].run_id).owner == "you"
 
 
+def test_who_renewed_a_lease_in_time_keeps_the_job_from_those_who_saw_it_run_out(store, clock):
+    job = a_job(queued_runs(store, 1)[0].id)
+    store.open_job(job, **OPEN)
+    clock.advance(61)
+    seen = store.job(job.id).lease_until
+    assert store.renew_lease(job.id, owner="me", lease_s=60)
+    assert not store.take_over(job.id, from_owner="me", owner="you", lease_s=60, seen_lease=seen)
+    assert store.job(job.id).owner == "me"
+    clock.advance(61)
+    seen = store.job(job.id).lease_until
+    assert store.take_over(job.id, from_owner="me", owner="you", lease_s=60, seen_lease=seen)
+
+
 def test_an_ended_job_has_no_new_owner(store):
     job = a_job(queued_runs(store, 1)[0].id)
     store.open_job(job, **OPEN)

@@ -3,12 +3,13 @@
 import sqlite3
 
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.dialects import sqlite
 
 from cosmos_ops.runs import RunStatus
 from cosmos_ops.store import RunFilter, queries
 
-from .builders import open_store
+from .builders import open_store, queued
 
 QUEUED, FAILED = (RunStatus.QUEUED,), (RunStatus.FAILED,)
 
@@ -78,3 +79,35 @@ def test_a_request_key_and_the_open_jobs_are_searched(plan):
     steps = plan(queries.jobs_not_ended())
     assert "SEARCH jobs USING INDEX ix_jobs_ended_at_id" in steps
     assert "TEMP B-TREE" not in steps
+
+
+def test_the_runs_that_wait_in_the_queue_are_searched_however_many_others_there_are(plan):
+    steps = plan(queries.waiting_runs())
+    assert "SEARCH runs USING INDEX ix_runs_status_id (status=?)" in steps
+    assert "TEMP B-TREE" not in steps
+
+
+def test_postgresql_searches_them_too(postgresql):
+    url = postgresql.new_database()
+    with open_store(url) as store:
+        (run,) = queued(store, 1)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        others = """
+            INSERT INTO runs
+            SELECT (jsonb_populate_record(runs, jsonb_build_object('id', 'rx_' || n, 'request_key', n, 'status', 'completed'))).*
+            FROM runs, generate_series(1, 20000) AS n WHERE id = :id
+        """
+        connection.execute(text(others), {"id": run.id})
+        connection.execute(text("ANALYZE runs"))
+        sql = str(queries.waiting_runs().compile(connection, compile_kwargs={"literal_binds": True}))
+        steps = "\n".join(row[0] for row in connection.execute(text(f"EXPLAIN {sql}")))
+    engine.dispose()
+    assert "Index Scan using ix_runs_status_id on runs" in steps
+    assert "Sort" not in steps
+
+
+def test_the_runs_of_a_request_are_a_range_of_the_keys(plan):
+    steps = plan(queries.runs_of_request("x"))
+    assert "(request_key>? AND request_key<?)" in steps
+    assert "SCAN" not in steps

@@ -53,6 +53,17 @@ def test_an_unknown_key_has_no_run(store):
     assert store.run_by_key("k") is None
 
 
+def test_the_runs_of_a_request_are_those_whose_key_begins_with_it(store):
+    prompt = store.add_prompt(a_prompt())
+    keys = ["sub/1", "sub/2/then/1", "sub/", "sub", "sub0", "sub1/1", "Sub/1", "su/b/1", "sub%/1", "sub/ü"]
+    runs = {key: store.add_run(a_run(prompt.id, request_key=key)) for key in keys}
+    found = store.runs_of_request("sub")
+    assert sorted(run.request_key for run in found) == ["sub/1", "sub/2/then/1", "sub/ü"]
+    assert ids(found) == sorted(ids(found))
+    assert store.runs_of_request("sub%") == [runs["sub%/1"]]
+    assert store.runs_of_request("none") == []
+
+
 def test_a_run_needs_its_prompt_and_its_parent(store):
     with pytest.raises(RecordNotFoundError, match="no prompt 'ps_gone'"):
         store.add_run(a_run("ps_gone"))

@@ -1,0 +1,225 @@
+"""The dispatcher: as long as runs wait in the shared queue, it gives every GPU slot of every host its next batch."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from cosmos_ops import planning
+from cosmos_ops.cost_keeping import known_costs, learn
+from cosmos_ops.dispatching.assignments import Assignment, Lanes, Place
+from cosmos_ops.dispatching.bench import Bench
+from cosmos_ops.dispatching.crew import Crew, Member, Offer
+from cosmos_ops.dispatching.leftovers import Leftovers
+from cosmos_ops.dispatching.lives import Lives
+from cosmos_ops.dispatching.opening import RECENT_JOBS
+from cosmos_ops.dispatching.pending import Pending
+from cosmos_ops.dispatching.prospect import Prospect
+from cosmos_ops.dispatching.slots import SlotView
+from cosmos_ops.dispatching.work import Carrier, Work
+from cosmos_ops.errors import CosmosError
+from cosmos_ops.following import LEASE_S
+from cosmos_ops.owners import is_gone
+from cosmos_ops.planning import Plan, PlannedBatch, PlanOptions
+from cosmos_ops.timekeeping import utc_now
+from cosmos_ops.workplace import Records
+
+LEASE = "dispatch"
+"""Held by the one dispatch of a store."""
+TICK_S = 0.5
+QUEUE_EVERY_S, QUEUE_SHARE = 1.0, 0.2
+"""How often the queue is looked at; of our time at most such a share goes into that, when it is very long."""
+PLAN_EVERY_S = 5.0
+LEARN_EVERY_S = 60.0
+LEFTOVERS_EVERY_S = 10.0
+FIRST_LOOK_LIMIT_S = 60.0
+"""How long hosts that have not answered yet are waited for before their runs are said to have no host."""
+STOP_LIMIT_S = 20.0
+"""A supervisor kills its flow 30 s after it asked it to end."""
+
+
+class Report:
+    """Is told how a dispatch goes; this one shows nothing."""
+
+    def planned(self, planned: Prospect) -> None:
+        """What is planned now."""
+
+    def ended(self, assignment: Assignment) -> None:
+        """A batch is over."""
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """What a dispatch did."""
+
+    job_ids: tuple[str, ...] = ()
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """Runs that no host can take now, and why."""
+    another: str = ""
+    """The process of another dispatch that is at work, for which this one did nothing."""
+
+
+@dataclass
+class Dispatcher:
+    """Drains the shared queue."""
+
+    place: Records
+    owner: str
+    offers: Callable[[], Sequence[Offer]]
+    carrier: Callable[[Work], Carrier]
+    """Who carries out a job."""
+    is_stopping: Callable[[], bool]
+    report: Report = field(default_factory=Report)
+    options: PlanOptions = field(default_factory=PlanOptions)
+    flow_run_id: str = ""
+    give_up_s: float = 600.0
+    """How long a host that does not answer is waited for before its runs go to another one."""
+
+    def __post_init__(self) -> None:
+        self._changed = threading.Condition()
+        self._crew = Crew(self.offers, self._wake)
+        self._pending = Pending(self.place.store)
+        self._lanes = Lanes()
+        self._bench = Bench()
+        self._lives = Lives(
+            self.place, self.owner, self.carrier, self.is_stopping, self._bench, self._wake, flow_run_id=self.flow_run_id
+        )
+        self._leftovers = Leftovers(self.place, self.owner, self._lanes, self.give_up_s)
+        self._due: dict[str, float] = {}
+        self._job_ids: list[str] = []
+        self._waiting: Mapping[str, str] = {}
+        self._planned_for: object = None
+        self._queue_version = 0
+
+    def run(self) -> Dispatched:
+        """Hand out batches until nothing is left that could be, or until somebody stops us."""
+        if other := self._other():
+            return Dispatched(another=other)
+        self._crew.start()
+        self._started_at = time.monotonic()
+        while not self.is_stopping():
+            self._step()
+            if self._is_done() and self.place.store.let_go(LEASE, owner=self.owner, known=self._pending.known()):
+                break
+            with self._changed:
+                self._changed.wait(TICK_S)
+        self.let_lanes_end()
+        learn(self.place.store)
+        return Dispatched(tuple(self._job_ids), self._waiting)
+
+    def let_lanes_end(self) -> None:
+        """Wait until what is at work has ended; who is stopping does not wait for long."""
+        until = time.monotonic() + STOP_LIMIT_S
+        while self._lanes.active and (time.monotonic() < until or not self.is_stopping()):
+            self._collect()
+            with self._changed:
+                self._changed.wait(TICK_S)
+
+    def close(self) -> None:
+        """Let others dispatch, and close the connections; what is at work is left to be adopted."""
+        with suppress(CosmosError):
+            self.place.store.let_go(LEASE, owner=self.owner, known=self._pending.known())
+        self._crew.close()
+
+    def _other(self) -> str:
+        """The other dispatch that is at work; none once the lease is ours."""
+        store = self.place.store
+        holder = store.holder(LEASE)
+        gone = holder if holder is not None and is_gone(holder) else None
+        return "" if store.hold(LEASE, owner=self.owner, lease_s=LEASE_S, from_owner=gone) else str(holder)
+
+    def _step(self) -> None:
+        """One round: what came in, what is over, what was left behind, and who wants something to do."""
+        if self._is_due("lease", LEASE_S / 4):
+            self.place.store.hold(LEASE, owner=self.owner, lease_s=LEASE_S)
+        if self._is_due("queue", QUEUE_EVERY_S):
+            self._look_at_queue()
+        self._collect()
+        members = self._crew.members()
+        if self._is_due("leftovers", LEFTOVERS_EVERY_S):
+            for assignment in self._leftovers.adopted(members):
+                self._begin(assignment, members)
+            self._leftovers.give_up(members)
+        self._hand_out(members)
+
+    def _look_at_queue(self) -> None:
+        began = time.monotonic()
+        self._queue_version += self._pending.refresh()
+        self._crew.want(self._pending.models())
+        took_s = time.monotonic() - began
+        self._due["queue"] = time.monotonic() + max(QUEUE_EVERY_S, took_s / QUEUE_SHARE)
+
+    def _collect(self) -> None:
+        for assignment in self._lanes.collect():
+            if assignment.job is not None:
+                if self._is_due("costs", LEARN_EVERY_S):
+                    learn(self.place.store)
+                self._job_ids.append(assignment.job.id)
+                self.report.ended(assignment)
+            # What was not claimed, or went back, waits again.
+            self._due["queue"] = 0.0
+
+    def _hand_out(self, members: Mapping[str, Member]) -> None:
+        """Plan anew if that can change anything, and give each lane that wants one its first batch."""
+        places = [(name, index) for name, member in members.items() if member.is_usable for index in range(len(member.slots))]
+        wanting = [place for place in places if self._lanes.is_free(place)]
+        if self._lanes.active and not wanting:
+            return
+        state: object = (
+            self._queue_version,
+            self._lanes.state(),
+            wanting,
+            {name: member.is_usable for name, member in members.items()},
+        )
+        if state == self._planned_for and not self._is_due("plan", PLAN_EVERY_S):
+            return
+        self._planned_for, self._due["plan"] = state, time.monotonic() + PLAN_EVERY_S
+        plan = self._plan(members)
+        for place in wanting:
+            if (batch := first_on(plan, place)) is not None:
+                self._begin(Assignment(place, batch.run_ids, batch), members)
+        self._leftovers.recall([place for place in wanting if not self._lanes.on(place)], members)
+
+    def _plan(self, members: Mapping[str, Member]) -> Plan:
+        store = self.place.store
+        costs = known_costs(store)
+        slots = SlotView(store, self._lanes, self._bench, store.recent_jobs(limit=RECENT_JOBS)).slots(members)
+        ready = self._pending.ready(self._lanes.taken)
+        now_s = utc_now().timestamp()
+        plan = planning.plan(ready, slots, costs, now_s=now_s, options=self.options)
+        left_out = self._bench.reasons
+        self._waiting = {run_id: "; ".join([why, *left_out]) for run_id, why in plan.waiting.items()}
+        runs = {one.run_id: self._pending.run(one.run_id) for one in ready}
+        self.report.planned(Prospect(plan, ready, slots, costs, runs, now_s))
+        return plan
+
+    def _begin(self, assignment: Assignment, members: Mapping[str, Member]) -> None:
+        member = members[assignment.place[0]]
+        runs = [self._pending.run(run_id) for run_id in assignment.run_ids] if assignment.job is None else []
+        self._lanes.add(assignment)
+        self._lives.begin(assignment, member, runs)
+
+    def _is_done(self) -> bool:
+        """Whether no lane has anything to do and no run that waits can be placed, now that all hosts were looked at."""
+        if self._lanes.active or self._bench.is_worth_waiting:
+            return False
+        waits = [run_id for run_id in self._pending.known() if run_id not in self._waiting]
+        unseen = [member for member in self._crew.members().values() if not member.was_seen]
+        is_early = time.monotonic() - self._started_at < FIRST_LOOK_LIMIT_S
+        return not waits and not (self._waiting and unseen and is_early)
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        if time.monotonic() < self._due.get(what, 0.0):
+            return False
+        self._due[what] = time.monotonic() + every_s
+        return True
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def first_on(plan: Plan, place: Place) -> PlannedBatch | None:
+    """The batch that is planned first for a lane."""
+    return next((batch for batch in plan.batches if (batch.host, batch.index) == place), None)

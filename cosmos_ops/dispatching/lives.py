@@ -1,0 +1,126 @@
+"""The life of a batch, in a thread of its own: claimed, staged in, computed, brought home; and how it ends when that fails."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+
+from loguru import logger
+
+from cosmos_ops.dispatching.assignments import Assignment
+from cosmos_ops.dispatching.bench import ANY_FAMILY, Bench
+from cosmos_ops.dispatching.crew import Member
+from cosmos_ops.dispatching.opening import expected, open_batch
+from cosmos_ops.dispatching.settling import settled
+from cosmos_ops.dispatching.work import Carrier, Work
+from cosmos_ops.errors import CheckpointMissingError, CosmosError, HostError, HostGivenUpError, HostUnreachableError
+from cosmos_ops.following import Follower
+from cosmos_ops.homecoming import fail
+from cosmos_ops.runs import Run
+from cosmos_ops.workplace import Records, Workplace
+
+
+class Lives:
+    """Begins the lives of batches."""
+
+    def __init__(
+        self,
+        place: Records,
+        owner: str,
+        carrier: Callable[[Work], Carrier],
+        is_stopping: Callable[[], bool],
+        bench: Bench,
+        on_change: Callable[[], None],
+        *,
+        flow_run_id: str,
+    ) -> None:
+        self._place = place
+        self._owner = owner
+        self._carrier = carrier
+        self._is_stopping = is_stopping
+        self._bench = bench
+        self._on_change = on_change
+        self._flow_run_id = flow_run_id
+
+    def begin(self, assignment: Assignment, member: Member, runs: Sequence[Run]) -> None:
+        """Carry out a batch in the background; without runs the job that it has already."""
+        life = partial(self._live, assignment, member, runs)
+        name = f"lane {member.name} {assignment.place[1]}"
+        threading.Thread(target=copy_context().run, args=(life,), name=name, daemon=True).start()
+
+    def _live(self, assignment: Assignment, member: Member, runs: Sequence[Run]) -> None:
+        place = Workplace(self._place.store, self._place.results, member.host, self._owner)
+        try:
+            if assignment.job is None:
+                self._open(assignment, place, member, runs)
+            if assignment.job is not None:
+                self._carry_out(assignment, place)
+        except CosmosError as error:
+            logger.error("A batch on host {} was not begun: {}", member.name, error)
+            self._bench.put(member.name, ANY_FAMILY, str(error))
+        except Exception:
+            # One lane must not end the others; the lease of its job runs out, and it is taken up again.
+            logger.exception("A batch on host {} broke off", member.name)
+        finally:
+            assignment.is_computed = assignment.is_over = True
+            self._on_change()
+
+    def _open(self, assignment: Assignment, place: Workplace, member: Member, runs: Sequence[Run]) -> None:
+        gpu_type = member.slots[assignment.place[1]].gpu_type
+        assert assignment.batch is not None
+        expect = partial(expected, place, assignment.batch.signature, gpu_type)
+        assignment.job = open_batch(place, runs, expect=expect, flow_run_id=self._flow_run_id or None)
+
+    def _carry_out(self, assignment: Assignment, place: Workplace) -> None:
+        assert assignment.job is not None
+        job = assignment.job
+        follower = Follower(
+            place, job, self._is_stopping, flow_run_id=self._flow_run_id, may_have_started=assignment.batch is None
+        )
+        assignment.follower = follower
+        work = Work(follower, partial(settled, place.store, job))
+        carrier = self._carrier(work)
+        try:
+            carrier.stage_in(work)
+            assignment.staged_at = time.monotonic()
+            computation = carrier.compute(work)
+            assignment.is_computed = True
+            self._on_change()
+            carrier.bring_home(work, computation)
+            self._bench.clear(place.host.name, job.family)
+        except CosmosError as error:
+            self._failed(follower, error)
+
+    def _failed(self, follower: Follower, error: CosmosError) -> None:
+        """The whole job failed, retries included."""
+        place, job = follower.place, follower.job
+        run_ids = [item.run_id for item in job.items]
+        if isinstance(error, HostError | CheckpointMissingError) and not follower.may_have_started:
+            is_away = isinstance(error, HostUnreachableError)
+            self._bench.put(place.host.name, ANY_FAMILY if is_away else job.family, str(error))
+            logger.warning("Job {} cannot run on host {}, its runs wait again: {}", job.id, place.host.name, error)
+            self._undo(place, job.id, run_ids)
+            with suppress(CosmosError):
+                place.host.remove_folder(job.host_folder)
+            return
+        if isinstance(error, HostGivenUpError):
+            logger.warning("Job {}: {}", job.id, error)
+            self._undo(place, job.id, run_ids)
+            with suppress(CosmosError):
+                # One that was only created is gone after this; one on a host that is away is removed when that is back.
+                place.host.stop(job.container_name, grace_s=0)
+                place.host.remove_folder(job.host_folder)
+            return
+        if isinstance(error, HostError):
+            place.store.note_fault(place.host.name, str(error))
+        try:
+            fail(follower, error)
+        except HostUnreachableError:
+            # Nobody knows what its container does; it is looked after when the host answers.
+            logger.warning("Host {} does not answer; job {} is looked after when it does", place.host.name, job.id)
+
+    def _undo(self, place: Records, job_id: str, run_ids: Sequence[str]) -> None:
+        place.store.requeue(run_ids, job_id=job_id)
+        place.store.end_job(job_id)

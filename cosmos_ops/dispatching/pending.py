@@ -1,0 +1,75 @@
+"""The queue as a dispatch sees it: every run is read once, however often the queue is looked at."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from cosmos_ops.dispatching.crew import ModelMode
+from cosmos_ops.errors import InputError
+from cosmos_ops.planning import Workload
+from cosmos_ops.planning.workloads_of_runs import workload_of
+from cosmos_ops.runs import Run, RunFailure, RunStatus
+from cosmos_ops.store import Store, Waiting
+
+
+class Pending:
+    """The runs that wait in the shared queue."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._workloads: dict[str, Workload] = {}
+        self._runs: dict[str, Run] = {}
+        self._parents: dict[str, str] = {}
+        """Run to the run that has to be complete first."""
+
+    def refresh(self) -> bool:
+        """Look at the queue.
+
+        Returns:
+            Whether it is another one than before.
+        """
+        waiting = {one.run_id: one for one in self._store.waiting()}
+        gone = self._workloads.keys() - waiting.keys()
+        for run_id in gone:
+            del self._workloads[run_id], self._runs[run_id]
+            self._parents.pop(run_id, None)
+        new = waiting.keys() - self._workloads.keys()
+        self._read(new, waiting)
+        moved = [one for one in waiting.values() if self._workloads[one.run_id].priority != one.priority]
+        for one in moved:
+            self._workloads[one.run_id] = replace(self._workloads[one.run_id], priority=one.priority)
+        return bool(gone or new or moved or self._drop_parents())
+
+    def known(self) -> Collection[str]:
+        """Ids of all runs that wait."""
+        return self._workloads.keys()
+
+    def ready(self, taken: Collection[str]) -> list[Workload]:
+        """The runs that could be started now, without those that are taken already."""
+        return [one for run_id, one in self._workloads.items() if run_id not in taken and run_id not in self._parents]
+
+    def run(self, run_id: str) -> Run:
+        """One of the runs that wait."""
+        return self._runs[run_id]
+
+    def models(self) -> frozenset[ModelMode]:
+        """What model files the runs need."""
+        return frozenset((one.signature.family, mode) for one in self._workloads.values() for mode in one.modes)
+
+    def _read(self, run_ids: Iterable[str], waiting: dict[str, Waiting]) -> None:
+        for run in self._store.runs_of_ids(run_ids):
+            self._runs[run.id] = run
+            self._workloads[run.id] = workload_of(run)
+            parent_id = waiting[run.id].parent_id
+            if parent_id is not None:
+                self._parents[run.id] = parent_id
+
+    def _drop_parents(self) -> bool:
+        """Runs whose parent is complete by now are ready; those whose parent never will be end."""
+        parents = {run.id: run for run in self._store.runs_of_ids(set(self._parents.values()))}
+        ended = {run_id: parents[parent_id] for run_id, parent_id in self._parents.items() if parents[parent_id].status.is_final}
+        for run_id, parent in ended.items():
+            del self._parents[run_id]
+            if parent.status is not RunStatus.COMPLETED:
+                words = f"the run {parent.id}, whose video it works on, is {parent.status.value}; run that again first"
+                self._store.finish(run_id, RunStatus.FAILED, failure=RunFailure.of(InputError(words)))
+        return bool(ended)

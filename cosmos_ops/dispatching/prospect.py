@@ -1,0 +1,113 @@
+"""What a dispatch would do now, without doing it: the plan for some runs on the slots that there are, or on others."""
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cosmos_ops.cost_keeping import known_costs
+from cosmos_ops.dispatching.assignments import Lanes
+from cosmos_ops.dispatching.bench import Bench
+from cosmos_ops.dispatching.crew import Crew, Member, ModelMode, Offer
+from cosmos_ops.dispatching.opening import RECENT_JOBS
+from cosmos_ops.dispatching.slots import SlotView
+from cosmos_ops.errors import InputError
+from cosmos_ops.operations import FAMILIES
+from cosmos_ops.params import PerRun, parameters
+from cosmos_ops.planning import CostModel, Plan, PlanOptions, Slot, Workload, plan
+from cosmos_ops.planning.baselines import one_by_one, predecessor
+from cosmos_ops.planning.costs import GPU_TYPES
+from cosmos_ops.planning.preview import described
+from cosmos_ops.planning.workloads_of_runs import workload_of
+from cosmos_ops.runs import Run
+from cosmos_ops.store import Store
+
+LOOK_LIMIT_S = 20.0
+DEFAULT_GPU = "H100"
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """A plan and all that it rests on."""
+
+    plan: Plan
+    workloads: Sequence[Workload]
+    slots: Sequence[Slot]
+    costs: CostModel
+    runs: Mapping[str, Run[Any]]
+    now_s: float
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """The plan as a record, beside what other rules would make of the same runs."""
+        rest = (self.workloads, self.slots, self.costs)
+        baselines = [
+            one_by_one(*rest, now_s=self.now_s),
+            predecessor(*rest, now_s=self.now_s, settings_of=self._settings_of),
+        ]
+        return described(self.plan, *rest, baselines, self.now_s)
+
+    def _settings_of(self, workload: Workload) -> Hashable:
+        """All parameters of a run but its weights."""
+        params = self.runs[workload.run_id].params
+        values = params.model_dump(mode="json")
+        weights = [one.name for one in parameters(params) if isinstance(one.placement, PerRun) and one.placement.control]
+        return json.dumps({name: value for name, value in values.items() if name not in weights}, sort_keys=True)
+
+
+def prospect(store: Store, runs: Iterable[Run[Any]], slots: Sequence[Slot], *, options: PlanOptions, now_s: float) -> Prospect:
+    """Plan runs on slots with the costs that are known."""
+    known = {run.id: run for run in runs}
+    workloads, costs = [workload_of(run) for run in known.values()], known_costs(store)
+    made = plan(workloads, slots, costs, now_s=now_s, options=options)
+    return Prospect(made, workloads, slots, costs, known, now_s)
+
+
+def slots_now(store: Store, offers: Callable[[], Iterable[Offer]], models: frozenset[ModelMode]) -> list[Slot]:
+    """The slots of all hosts that answer, busy ones with their expected end."""
+    return SlotView(store, Lanes(), Bench(), store.recent_jobs(limit=RECENT_JOBS)).slots(looked_at(offers, models))
+
+
+def looked_at(offers: Callable[[], Iterable[Offer]], models: frozenset[ModelMode]) -> dict[str, Member]:
+    """Look at all hosts once; one that does not answer in time counts as away."""
+    changed = threading.Condition()
+
+    def wake() -> None:
+        with changed:
+            changed.notify_all()
+
+    crew = Crew(offers, wake)
+    crew.want(models)
+    crew.start()
+    until = time.monotonic() + LOOK_LIMIT_S
+    with changed:
+        while time.monotonic() < until and not all(member.was_seen for member in crew.members().values()):
+            changed.wait(0.2)
+    found = crew.members()
+    crew.close()
+    return found
+
+
+def imagined_slots(wanted: Sequence[str], now_s: float) -> list[Slot]:
+    """The slots of machines that are not there, each written as HOST=N or HOST=N:GPU.
+
+    Raises:
+        InputError: One is not of that form.
+    """
+    slots = []
+    for text in wanted:
+        host, _, rest = text.partition("=")
+        count, _, gpu_type = rest.partition(":")
+        gpu_type = gpu_type or DEFAULT_GPU
+        if not host or not count.isdecimal() or not 1 <= int(count) <= 10_000 or gpu_type not in GPU_TYPES:
+            raise InputError(
+                f"the slots {text!r} are not HOST=N or HOST=N:GPU, such as rack=4 or rack=4:H200; GPUs: {', '.join(GPU_TYPES)}"
+            )
+        slots += [
+            Slot(host, index, gpu_type, frozenset(FAMILIES), memory_gb=math.inf, free_at_s=now_s) for index in range(int(count))
+        ]
+    return slots

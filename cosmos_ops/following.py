@@ -1,6 +1,7 @@
 """Following a job: its lease, the phases of its runs, lost contact, and whether it is to end."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,16 @@ class Show:
         """A sentence on what the job waits for."""
 
 
+class Porter:
+    """Is told of each sample that has ended while its container goes on; this one does nothing with it."""
+
+    def take(self, run_id: str) -> None:
+        """A sample has ended."""
+
+    def finish(self) -> None:
+        """The container has ended; wait for what is at work."""
+
+
 @dataclass
 class Follower:
     """Watches a job: keeps its lease and its times, moves the phases of its runs, hears of lost contact and cancellation."""
@@ -47,10 +58,12 @@ class Follower:
     is_stopping: Callable[[], bool]
     """Whether all of the job is to end."""
     show: Show = field(default_factory=Show)
+    porter: Porter = field(default_factory=Porter)
     flow_run_id: str = ""
     may_have_started: bool = False
     """Whether there may be a container already."""
     times: Timekeeper = field(init=False)
+    _lines: deque[str] = field(default_factory=lambda: deque(maxlen=execution.LAST_LINES))
     _phases: dict[str, Phase] = field(default_factory=dict)
     _renewed_at: float = 0.0
     _asked_at: float = 0.0
@@ -99,6 +112,7 @@ class Follower:
 
     def judge(self, computation: Computation) -> dict[str, Outcome]:
         """The outcome of each run; where only some are to end, their unfinished neighbours have not run."""
+        self.porter.finish()
         operation = find_operation(self.job.operation, self.job.family)
         judged: Callable[[], dict[str, Outcome]] = lambda: execution.judge(  # noqa: E731
             self.job, operation, self.place.host, computation
@@ -125,8 +139,15 @@ class Follower:
                 self.times.on(state.labels.get(GPUS_LABEL, ""))
 
     def line(self, line: LogLine) -> None:
-        """Show a line."""
+        """Keep and show a line."""
+        if not line.is_redraw:
+            self._lines.append(line.text)
         self.show.line(line)
+
+    @property
+    def last_lines(self) -> list[str]:
+        """What the process said lately."""
+        return list(self._lines)
 
     def event(self, event: Event) -> None:
         """Move the phase of a run, note the time, and show the event."""
@@ -135,6 +156,7 @@ class Follower:
             self.set_phase(Phase.SAMPLING, [event.run_id])
         elif isinstance(event, SampleEnded):
             self.times.sample_ended(event.run_id)
+            self.porter.take(event.run_id)
         elif isinstance(event, SamplePhase):
             self.set_phase(event.phase, [event.run_id])
         self.show.event(event)

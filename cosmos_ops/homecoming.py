@@ -1,15 +1,23 @@
 """How a job ends: its outputs and its log come home, what became of each run is recorded, and the host is cleaned up."""
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+from loguru import logger
 
 from cosmos_ops import execution
 from cosmos_ops.errors import CosmosError, HostUnreachableError, RunCancelledError, SampleBlockedError, TransferError
-from cosmos_ops.following import Follower
+from cosmos_ops.execution import Computation
+from cosmos_ops.following import Follower, Porter
 from cosmos_ops.intake import used_videos
-from cosmos_ops.job import Completed, Job, JobItem, NotCompleted, NotRun, Outcome
+from cosmos_ops.job import Completed, ContainerExit, Job, JobItem, NotCompleted, NotRun, Outcome, SampleEnded
 from cosmos_ops.media.pieces import join
 from cosmos_ops.media.probe import probe
 from cosmos_ops.media.timing import one_rate
@@ -28,6 +36,7 @@ CLEAN_UP_LIMIT_S = 60.0
 
 def complete(follower: Follower) -> None:
     """Follow a job whose container is there to its end, bring home what it left, and record it."""
+    follower.porter = EarlyPorter(follower)
     computation = follower.compute()
     outcomes = follower.judge(computation)
     record(follower, outcomes, bring_home(follower, outcomes))
@@ -84,6 +93,9 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
         outcome = outcomes[item.run_id]
         if isinstance(outcome, NotRun):
             place.results.keep_log(item.run_id, job.id)
+            continue
+        if (early := _brought_before(follower, item)) is not None:
+            home[item.run_id] = early
             continue
         try:
             home[item.run_id] = _tried_to_bring_home(follower, item, outcome)
@@ -154,10 +166,7 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
         if isinstance(brought, CosmosError):
             outcome, brought = NotCompleted(brought), _log_alone(follower, item)
         if isinstance(outcome, Completed):
-            brought = _with_enhanced_prompt(place, item.run_id, brought)
-            # Before the run counts as completed: whoever dies in between leaves nothing out.
-            queue_what_follows(place, place.store.run(item.run_id), brought)
-            place.store.finish(item.run_id, RunStatus.COMPLETED, outputs=brought, job_id=job.id)
+            _complete_run(place, job, item.run_id, brought)
         else:
             failure = RunFailure.of(outcome.error)
             place.store.finish(item.run_id, status_of(outcome.error), outputs=brought, failure=failure, job_id=job.id)
@@ -166,6 +175,66 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
     _clean_up(follower, keeps_files=any(isinstance(brought, CosmosError) for brought in home.values()))
     place.results.job_log(job.id).unlink(missing_ok=True)
     place.results.gpu_log(job.id).unlink(missing_ok=True)
+
+
+def _complete_run(place: Workplace, job: Job, run_id: str, brought: RunOutputs) -> None:
+    brought = _with_enhanced_prompt(place, run_id, brought)
+    # Before the run counts as completed: whoever dies in between leaves nothing out.
+    queue_what_follows(place, place.store.run(run_id), brought)
+    place.store.finish(run_id, RunStatus.COMPLETED, outputs=brought, job_id=job.id)
+
+
+def _brought_before(follower: Follower, item: JobItem) -> RunOutputs | None:
+    """The outputs of a run that were brought home while the container computed; its log is made whole."""
+    run = follower.place.store.run(item.run_id)
+    if run.status is not RunStatus.COMPLETED or run.job_id != follower.job.id:
+        return None
+    follower.place.results.renew_log(run, follower.job.id)
+    return run.outputs
+
+
+class EarlyPorter(Porter):
+    """Brings home and records each run of a batch as soon as its sample has ended; what does not work out is done at the end."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._items = {item.run_id: item for item in follower.job.items}
+        self._ended: Queue[str | None] = Queue()
+        self._thread: Thread | None = None
+
+    def take(self, run_id: str) -> None:
+        """A sample has ended; of a single one the end is near anyway."""
+        if len(self._items) < 2 or run_id not in self._items:
+            return
+        if self._thread is None:
+            name = f"porter {self._follower.job.id}"
+            self._thread = Thread(target=copy_context().run, args=(self._work,), name=name, daemon=True)
+            self._thread.start()
+        self._ended.put(run_id)
+
+    def finish(self) -> None:
+        """Wait for what is at work."""
+        if self._thread is not None:
+            self._ended.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _work(self) -> None:
+        while (run_id := self._ended.get()) is not None:
+            try:
+                self._bring(self._items[run_id])
+            except CosmosError as error:
+                logger.info("Run {} comes home with the rest of its batch: {}", run_id, error)
+
+    def _bring(self, item: JobItem) -> None:
+        follower = self._follower
+        place, job = follower.place, replace(follower.job, items=(item,))
+        operation = find_operation(job.operation, job.family)
+        lines = deque(follower.last_lines)
+        ended = Computation(events=[SampleEnded(item.run_id)], last_lines=lines, exit=ContainerExit(0))
+        outcome = execution.judge(job, operation, place.host, ended)[item.run_id]
+        if isinstance(outcome, Completed):
+            _complete_run(place, job, item.run_id, _bring_one_home(place, follower.job, item, outcome))
 
 
 def _clean_up(follower: Follower, *, keeps_files: bool) -> None:

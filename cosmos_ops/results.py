@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from loguru import logger
 
 from cosmos_ops.errors import OutputsFolderError, VideoUnreadableError
-from cosmos_ops.files import full_disk_said
+from cosmos_ops.files import full_disk_said, write_file
 from cosmos_ops.gpu_watch import read_watched
 from cosmos_ops.job import Job
 from cosmos_ops.media.gpu_plot import write_gpu_plot
@@ -81,6 +81,13 @@ class ResultsFolder:
         with full_disk_said(folder):
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.job_log(job_id), folder / f"earlier-{job_id}.log")
+
+    def renew_log(self, run: Run, job_id: str) -> None:
+        """Give a run whose results came home before its job had ended the whole log of the job."""
+        if run.outputs.log is not None:
+            target = self.absolute(run.outputs.log)
+            with full_disk_said(target):
+                write_file(target, self.job_log(job_id).read_bytes())
 
     def absolute(self, path: PurePosixPath) -> Path:
         """A recorded path as a path of this machine."""

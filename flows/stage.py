@@ -24,7 +24,7 @@ from cosmos_ops.errors import (
     RunsFailedError,
 )
 from cosmos_ops.following import LEASE_S, Follower
-from cosmos_ops.homecoming import fail
+from cosmos_ops.homecoming import EarlyPorter, fail
 from cosmos_ops.intake import check_request, completed
 from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome
 from cosmos_ops.operations import family_for, find_operation
@@ -168,6 +168,7 @@ class Stage:
         follower = Follower(
             place, job, self.cancellation.is_cancelled, flow_run_id=this_flow_run(), may_have_started=may_have_started
         )
+        follower.porter = EarlyPorter(follower)
         work, carrier = Work(follower, partial(self._tried_again, job.id)), tasks.TaskCarrier(title_of(place, runs))
         try:
             carrier.stage_in(work)

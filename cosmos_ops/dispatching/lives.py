@@ -17,7 +17,7 @@ from cosmos_ops.dispatching.settling import settled
 from cosmos_ops.dispatching.work import Carrier, Work
 from cosmos_ops.errors import CheckpointMissingError, CosmosError, HostError, HostGivenUpError, HostUnreachableError
 from cosmos_ops.following import Follower
-from cosmos_ops.homecoming import fail
+from cosmos_ops.homecoming import EarlyPorter, fail
 from cosmos_ops.runs import Run
 from cosmos_ops.workplace import Records, Workplace
 
@@ -79,6 +79,7 @@ class Lives:
         follower = Follower(
             place, job, self._is_stopping, flow_run_id=self._flow_run_id, may_have_started=assignment.batch is None
         )
+        follower.porter = EarlyPorter(follower)
         assignment.follower = follower
         work = Work(follower, partial(settled, place.store, job))
         carrier = self._carrier(work)

@@ -50,3 +50,19 @@ def test_a_host_that_joins_gets_work_at_the_next_free_moment(servers, place, cli
     at_work.wait()
     assert done(place, held)
     assert set(starts(servers[1])) == {run.id for run in late}
+
+
+def test_each_run_of_a_batch_comes_home_as_soon_as_it_is_done(servers, place, clip, dispatch, tmp_path):
+    first, second = queue(place, clip, 1, text="a street")[0], queue(place, clip, 1, text="order=wait a street")[0]
+
+    at_work = dispatch(an_offer(servers[0], tmp_path))
+    rig.wait_until(lambda: done(place, [first]), "the first run completed")
+    assert place.store.run(second.id).status is RunStatus.RUNNING
+    assert place.results.absolute(place.store.run(first.id).outputs.video).is_file()
+
+    let_model_go(servers[0])
+    at_work.wait()
+    assert done(place, [first, second])
+    logs = {place.results.absolute(place.store.run(run.id).outputs.log).read_text() for run in (first, second)}
+    assert len(logs) == 1
+    assert second.id in logs.pop()

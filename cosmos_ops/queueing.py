@@ -13,12 +13,11 @@ from cosmos_ops.media.probe import probe
 from cosmos_ops.operations import find_operation, read_params
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.params import Params
+from cosmos_ops.planning.workloads_of_runs import ANY_HOST
 from cosmos_ops.runs import VIDEO, NextStage, Queueing, Run, RunFailure, RunOutputs, RunStatus
 from cosmos_ops.sizes import Needs
 from cosmos_ops.videos import VideoInfo
 from cosmos_ops.workplace import Records
-
-ANY_HOST = "auto"
 
 
 def enqueue(

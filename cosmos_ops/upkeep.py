@@ -12,7 +12,7 @@ from cosmos_ops.job import host_folder
 from cosmos_ops.owners import is_gone
 from cosmos_ops.remote.host import JOB_LABEL, ContainerState
 from cosmos_ops.runs import Run, RunFailure, RunStatus
-from cosmos_ops.store import JobRecord, RunFilter
+from cosmos_ops.store import JobRecord, RunFilter, Store
 from cosmos_ops.workplace import Workplace
 
 PAGE = 500
@@ -63,7 +63,7 @@ def reconcile(place: Workplace, *, leave: Callable[[Run], bool] = lambda _: Fals
         if job.host == place.host.name and is_abandoned(job) and not any(leave(run) for run in _runs_of(place, job)):
             found.look_after(job)
     with suppress(HostUnreachableError):
-        found.remove_unowned()
+        found.removed += remove_unowned(place)
         place.host.tidy()
     return found.report(abandoned)
 
@@ -90,6 +90,11 @@ def stop_requested(place: Workplace, job: JobRecord) -> None:
     # To the queue; those that are to end do so on the way.
     place.store.requeue((item.run_id for item in job.job.items), job_id=job.job.id)
     place.store.end_job(job.job.id)
+
+
+def take_over(store: Store, job: JobRecord, owner: str) -> bool:
+    """Become the owner of an abandoned job; false if somebody else was quicker, or if its owner has renewed its lease since."""
+    return store.take_over(job.job.id, from_owner=job.owner, owner=owner, lease_s=LEASE_S, seen_lease=job.lease_until)
 
 
 def is_abandoned(job: JobRecord) -> bool:
@@ -126,7 +131,7 @@ class _Found:
             if containers and containers[0].exit is None and containers[0].is_started and not (self.waits or is_to_stop):
                 self.still_computing.append(job.job.id)
                 return
-            if not place.store.take_over(job.job.id, from_owner=job.owner, owner=place.owner, lease_s=LEASE_S):
+            if not take_over(place.store, job, place.owner):
                 return
             if containers and containers[0].is_started:
                 complete(Follower(place, job.job, is_stopping=lambda: False))
@@ -135,18 +140,6 @@ class _Found:
                 self._close(job, containers)
         except HostUnreachableError:
             self.unreachable.append(job.job.id)
-
-    def remove_unowned(self) -> None:
-        """Stop and remove the containers of this store whose job has ended or is not recorded."""
-        place = self.place
-        for state in place.host.find({STORE_LABEL: place.store.id}):
-            job_id = state.labels.get(JOB_LABEL, "")
-            if self._is_open(job_id):
-                continue
-            place.host.stop(state.name, grace_s=0)
-            place.host.remove(state.name)
-            place.host.remove_folder(host_folder(job_id))
-            self.removed.append(state.name)
 
     def report(self, abandoned: Iterable[Run]) -> Reconciled:
         """Close the runs that nobody carries out, and say what became of all."""
@@ -184,11 +177,25 @@ class _Found:
         )
         self.interrupted += run_ids
 
-    def _is_open(self, job_id: str) -> bool:
-        try:
-            return self.place.store.job(job_id).ended_at is None
-        except RecordNotFoundError:
-            return False
+
+def remove_unowned(place: Workplace) -> list[str]:
+    """Stop and remove the containers of this store whose job has ended or is not recorded; returns their names."""
+    removed = []
+    for state in place.host.find({STORE_LABEL: place.store.id}):
+        job_id = state.labels.get(JOB_LABEL, "")
+        if not _is_open(place.store, job_id):
+            place.host.stop(state.name, grace_s=0)
+            place.host.remove(state.name)
+            place.host.remove_folder(host_folder(job_id))
+            removed.append(state.name)
+    return removed
+
+
+def _is_open(store: Store, job_id: str) -> bool:
+    try:
+        return store.job(job_id).ended_at is None
+    except RecordNotFoundError:
+        return False
 
 
 def _gone() -> CosmosError:

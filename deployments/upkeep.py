@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 
 from cosmos_ops.errors import HostUnreachableError
-from cosmos_ops.following import LEASE_S
 from cosmos_ops.owners import this_process
 from cosmos_ops.runs import Run
 from cosmos_ops.store import JobRecord
-from cosmos_ops.upkeep import is_abandoned, stop_requested
+from cosmos_ops.upkeep import is_abandoned, stop_requested, take_over
 from cosmos_ops.workplace import Records, Workplace
 from flows.hosts import connected
 from flows.upkeep import close_flow_runs, reconcile_all, summary
@@ -57,7 +56,7 @@ def reconcile(*, waits: bool, say: Callable[[str], None]) -> None:
 
 def _stop(known: Records, job: JobRecord, is_forced: bool) -> None:
     """Whoever follows the job stops it; if nobody does, or it must go at once, we do."""
-    is_ours = is_abandoned(job) and known.store.take_over(job.job.id, from_owner=job.owner, owner=this_process(), lease_s=LEASE_S)
+    is_ours = is_abandoned(job) and take_over(known.store, job, this_process())
     if not is_ours and not is_forced:
         return
     with connected(job.host) as host:

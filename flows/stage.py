@@ -23,7 +23,7 @@ from cosmos_ops.errors import (
     RunCancelledError,
     RunsFailedError,
 )
-from cosmos_ops.following import LEASE_S, Follower
+from cosmos_ops.following import Follower
 from cosmos_ops.homecoming import EarlyPorter, fail
 from cosmos_ops.intake import check_request, completed
 from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome
@@ -33,7 +33,7 @@ from cosmos_ops.planning.batches import Batch
 from cosmos_ops.runs import Prompt, Run, RunFailure, RunStatus
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import JobRecord, RunFilter, Store
-from cosmos_ops.upkeep import is_abandoned
+from cosmos_ops.upkeep import is_abandoned, take_over
 from cosmos_ops.workplace import Records, Workplace
 from flows import artifacts, tasks
 from flows.cancellation import Cancellation, is_over, root_flow_run, this_flow_run
@@ -127,11 +127,7 @@ class Stage:
         wanted = {run.job_id for run in runs if run.status is RunStatus.RUNNING}
         for found in self.place.store.open_jobs():
             owner, job_id = found.owner, found.job.id
-            if (
-                job_id in wanted
-                and is_abandoned(found)
-                and self.place.store.take_over(job_id, from_owner=owner, owner=self.place.owner, lease_s=LEASE_S)
-            ):
+            if job_id in wanted and is_abandoned(found) and take_over(self.place.store, found, self.place.owner):
                 yield found
 
     def _take_up(self, found: JobRecord, runs: Sequence[Run]) -> None:

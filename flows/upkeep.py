@@ -16,6 +16,7 @@ from cosmos_ops.upkeep import Reconciled
 from cosmos_ops.upkeep import reconcile as reconcile_host
 from cosmos_ops.workplace import Records, Workplace
 from flows.hosts import LOCAL, connected, saved_hosts
+from flows.waking import wake_dispatch
 from flows.workplace import records
 
 
@@ -25,6 +26,10 @@ def reconcile() -> str:
     found = reconcile_all(waits=False)
     with get_client(sync_client=True) as client:
         close_flow_runs(client, found.flow_run_ids)
+    with records() as known:
+        # What was given back to the queue waits for nobody otherwise.
+        if waiting := known.store.waiting():
+            wake_dispatch(known.store, len(waiting))
     get_run_logger().info(summary(found))
     return summary(found)
 

@@ -141,6 +141,7 @@ class Dispatcher:
             for assignment in self._leftovers.adopted(members):
                 self._begin(assignment, members)
             self._leftovers.give_up(members)
+            self._leftovers.tidy(members)
         self._hand_out(members)
 
     def _look_at_queue(self) -> None:

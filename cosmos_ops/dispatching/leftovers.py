@@ -1,17 +1,21 @@
 """What others left behind: jobs of the queue whose process is gone are taken over, and hosts that stay away are given up."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from contextvars import copy_context
 from datetime import timedelta
+from threading import Thread
 
 from loguru import logger
 
 from cosmos_ops.dispatching.assignments import Assignment, Lanes, Place
 from cosmos_ops.dispatching.crew import Member
+from cosmos_ops.errors import CosmosError, RecordNotFoundError
 from cosmos_ops.following import LEASE_S
 from cosmos_ops.store import JobRecord
 from cosmos_ops.timekeeping import utc_now
-from cosmos_ops.upkeep import is_abandoned
-from cosmos_ops.workplace import Records
+from cosmos_ops.upkeep import is_abandoned, remove_unowned, take_over
+from cosmos_ops.workplace import Records, Workplace
 
 RECALL_AFTER_S = 15.0
 
@@ -24,6 +28,7 @@ class Leftovers:
         self._owner = owner
         self._lanes = lanes
         self._give_up_s = give_up_s
+        self._tidying: Thread | None = None
 
     def adopted(self, members: Mapping[str, Member]) -> list[Assignment]:
         """Jobs that are ours from now on; what their containers do meanwhile is not done twice."""
@@ -32,6 +37,28 @@ class Leftovers:
             for found in self._abandoned()
             if (member := members.get(found.host)) is not None and not member.problem and self._take_over(found)
         ]
+
+    def tidy(self, members: Mapping[str, Member]) -> None:
+        """Remove containers whose job has gone to another host, from hosts that are back; in the background, one at a time."""
+        for member in members.values():
+            strangers = member.busy - self._lanes.job_ids
+            if member.problem or not any(self._has_ended(job_id) for job_id in strangers):
+                continue
+            if self._tidying is None or not self._tidying.is_alive():
+                self._tidying = Thread(target=copy_context().run, args=(self._tidy, member), daemon=True)
+                self._tidying.start()
+
+    def _tidy(self, member: Member) -> None:
+        with suppress(CosmosError):
+            for name in remove_unowned(Workplace(self._place.store, self._place.results, member.host, self._owner)):
+                logger.info("Host {}: the container {} is removed, its runs went to another host", member.name, name)
+
+    def _has_ended(self, job_id: str) -> bool:
+        try:
+            return self._place.store.job(job_id).ended_at is not None
+        except RecordNotFoundError:
+            # That of another store.
+            return False
 
     def give_up(self, members: Mapping[str, Member]) -> None:
         """Let the runs of hosts that have been away for long go to other hosts that have their family."""
@@ -72,7 +99,7 @@ class Leftovers:
         return [job for job in jobs if runs[job.job.items[0].run_id].queueing is not None]
 
     def _take_over(self, found: JobRecord) -> bool:
-        return self._place.store.take_over(found.job.id, from_owner=found.owner, owner=self._owner, lease_s=LEASE_S)
+        return take_over(self._place.store, found, self._owner)
 
     def _place_of(self, found: JobRecord, member: Member) -> tuple[str, int]:
         """The lane that its container is on, or one that has nothing to do."""

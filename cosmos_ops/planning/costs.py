@@ -78,9 +78,11 @@ class CostModel:
 
     def of(self, model: str, gpu_type: str) -> Coefficients:
         """The coefficients of a model on a GPU type, or the nearest that are known."""
-        for key in ((model, gpu_type), (model, ANY_GPU), (model, CPU)):
-            if key in self.known:
-                return self.known[key]
+        # Of a model such as `cosmos3/edge` its family is the nearest.
+        for name in dict.fromkeys((model, model.partition("/")[0])):
+            for key in ((name, gpu_type), (name, ANY_GPU), (name, CPU)):
+                if key in self.known:
+                    return self.known[key]
         return self.fallback
 
 

@@ -38,6 +38,7 @@ from cosmos_ops.workplace import Records, Workplace
 from flows import artifacts, tasks
 from flows.cancellation import Cancellation, is_over, root_flow_run, this_flow_run
 from flows.hosts import connected
+from flows.lanes import in_lanes
 from flows.observer import current_observer
 from flows.workplace import workplace
 
@@ -72,13 +73,13 @@ class Stage:
     def carry_out(self, requests: Sequence[Request]) -> list[Run]:
         """Record all requests as runs and bring every one to its final status; what fails leaves its neighbours alone."""
         recorded = [self._record(request) for request in requests]
-        for found in self._jobs_left_open(recorded):
-            self._take_up(found, [run for run in recorded if run.job_id == found.job.id])
+        left_open = [[found] for found in self._jobs_left_open(recorded)]
+        in_lanes(left_open, partial(self._take_up, recorded), self.cancellation)
         while queued := self._still_queued(recorded):
             if self.cancellation.is_cancelled():
                 break
-            for batch in tasks.regroup(queued, title_of(self.place, queued)):
-                self._carry_out_batch(batch)
+            lanes = tasks.regroup(self.place, queued, title_of(self.place, queued))
+            in_lanes(lanes, self._carry_out_batch, self.cancellation)
         for run in self._still_queued(recorded):
             self.place.store.finish(run.id, RunStatus.CANCELLED)
         return [self.place.store.run(run.id) for run in recorded]
@@ -126,12 +127,12 @@ class Stage:
         """Jobs of an earlier process of this flow run; their containers are attached to, never started twice."""
         wanted = {run.job_id for run in runs if run.status is RunStatus.RUNNING}
         for found in self.place.store.open_jobs():
-            owner, job_id = found.owner, found.job.id
-            if job_id in wanted and is_abandoned(found) and take_over(self.place.store, found, self.place.owner):
+            if found.job.id in wanted and is_abandoned(found) and take_over(self.place.store, found, self.place.owner):
                 yield found
 
-    def _take_up(self, found: JobRecord, runs: Sequence[Run]) -> None:
+    def _take_up(self, recorded: Sequence[Run], found: JobRecord) -> None:
         """A job goes on where it was begun, whatever host new ones go to."""
+        runs = [run for run in recorded if run.job_id == found.job.id]
         if found.host == self.place.host.name:
             self._carry_out_job(self.place, found.job, runs, may_have_started=True)
             return

@@ -13,7 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from cosmos_ops import homecoming, planning
+from cosmos_ops import homecoming
+from cosmos_ops.dispatching.regrouping import lanes_on
 from cosmos_ops.dispatching.work import Work
 from cosmos_ops.errors import CosmosError
 from cosmos_ops.execution import Computation
@@ -24,6 +25,7 @@ from cosmos_ops.job import Event, LogLine, Outcome, SampleEnded, SampleProgress,
 from cosmos_ops.planning.batches import Batch
 from cosmos_ops.runs import Run, RunOutputs, RunStatus
 from cosmos_ops.store import Store
+from cosmos_ops.workplace import Workplace
 from flows.artifacts import ProgressArtifact, SentBytes
 from flows.observer import current_observer
 
@@ -118,15 +120,15 @@ def a_retry_helps(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bo
 
 
 @task(task_run_name="regroup {title}", cache_policy=NO_CACHE)
-def regroup(runs: Sequence[Run], title: str) -> list[Batch]:  # noqa: ARG001
-    """Put runs with equal control signature into one batch."""
-    batches = planning.regroup(runs)
+def regroup(place: Workplace, runs: Sequence[Run], title: str) -> list[list[Batch]]:  # noqa: ARG001
+    """Put runs with equal control signature into batches, and the batches on the GPU slots of the host, a lane for each."""
+    lanes = lanes_on(place, runs)
     logger = get_run_logger()
-    logger.info("Regrouped %d runs into %d batches", len(runs), len(batches))
-    for number, batch in enumerate(batches, 1):
+    logger.info("Regrouped %d runs into %d batches on %d lanes", len(runs), sum(map(len, lanes)), len(lanes))
+    for number, batch in enumerate((batch for lane in lanes for batch in lane), 1):
         controls = "+".join(batch.signature.controls) or "no controls"
         logger.info("Batch %d: %s, %s", number, controls, ", ".join(run.id for run in batch.runs))
-    return batches
+    return lanes
 
 
 @task(

@@ -1,4 +1,4 @@
-"""Prints what the documents claim: `python -m tests.bench [local|regroup|server|transfers|plans] ...`; all if none is named."""
+"""Prints what the documents claim: `python -m tests.bench [local|regroup|server|transfers|plans|dispatch] ...`; all if none is named."""
 
 import os
 import resource
@@ -22,11 +22,20 @@ REPEATS = 30
 RUN_COUNT = 100_000
 SIGNATURE_COUNT = 16
 NOTHING = ("-c", "print('done')")
+# Prefect reads its environment when it is imported.
+PREFECT = {**QUIET, **SERVER, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_LOGGING_LEVEL": "INFO"}
 
 
 def main() -> None:
     """Run all benchmarks."""
-    parts = {"local": local, "regroup": regrouping, "server": run_server, "transfers": run_transfers, "plans": run_plans}
+    parts = {
+        "local": local,
+        "regroup": regrouping,
+        "server": run_server,
+        "transfers": run_transfers,
+        "plans": run_plans,
+        "dispatch": run_dispatch,
+    }
     for name in sys.argv[1:] or parts:
         parts[name]()
 
@@ -39,8 +48,7 @@ def local() -> None:
 
 def run_server() -> None:
     """A simulated GPU server."""
-    # Prefect reads its environment when it is imported.
-    os.environ |= {**QUIET, **SERVER, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_LOGGING_LEVEL": "INFO"}
+    os.environ |= PREFECT
     from tests.bench import servers
 
     servers.run_all()
@@ -58,6 +66,14 @@ def run_plans() -> None:
     from tests.bench import plans
 
     plans.main()
+
+
+def run_dispatch() -> None:
+    """The shared queue on two simulated servers."""
+    os.environ |= PREFECT
+    from tests.bench import dispatch
+
+    dispatch.main()
 
 
 def process_overhead(host: LocalHost) -> None:

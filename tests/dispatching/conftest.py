@@ -39,3 +39,17 @@ def dispatch(place):
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def process(place, tmp_path):
+    """Starts a dispatcher on offers in a process of its own; what is at work at the end is killed."""
+    started = []
+
+    def start(*offers):
+        started.append(rig.DispatchProcess.start(tmp_path / f"dispatch-{len(started)}", *offers))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()

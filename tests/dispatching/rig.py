@@ -1,7 +1,14 @@
 """A dispatcher on simulated servers, in a thread of the test, with plain calls instead of Prefect's tasks."""
 
+import json
+import pickle
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,11 +21,11 @@ from cosmos_ops.names import new_id
 from cosmos_ops.queueing import enqueue
 from cosmos_ops.remote.ssh_host import SSHHost
 from cosmos_ops.results import ResultsFolder
-from cosmos_ops.runs import VIDEO, Prompt, Run
+from cosmos_ops.runs import VIDEO, Prompt, Run, RunStatus
 from cosmos_ops.store import Store
 from cosmos_ops.workplace import Records
 from tests.builders import a_run, only
-from tests.faults.rig import IMAGE, count_folder
+from tests.faults.rig import IMAGE, ROOT, count_folder, let_model_go, starts
 from tests.hosts.machine import GPUMachine
 from tests.remote.servers import a_spec
 
@@ -27,15 +34,9 @@ LIMIT_S = 120.0
 
 def an_offer(machine: GPUMachine, folder: Path, *, is_paused: bool = False, load_s: float = 0.0, sample_s: float = 0.0, **values):
     """A simulated server with two slots and the simulated model of the family preview."""
-    spec = a_spec(
-        machine,
-        folder,
-        images={"preview": IMAGE},
-        workspace=str(machine.workspace / "cosmos"),
-        environment={"SIM_LOAD_S": str(load_s), "SIM_SAMPLE_S": str(sample_s)},
-        mounts=(a_mount(machine),),
-        **values,
-    )
+    values = {"images": {"preview": IMAGE}, "workspace": str(machine.workspace / "cosmos"), **values}
+    environment = {"SIM_LOAD_S": str(load_s), "SIM_SAMPLE_S": str(sample_s)}
+    spec = a_spec(machine, folder, environment=environment, mounts=(a_mount(machine),), **values)
     return Offer(spec.name, frozenset(spec.images), partial(SSHHost, spec), is_paused=is_paused, mark=spec.name)
 
 
@@ -85,6 +86,31 @@ class Dispatch:
         self._thread.join(LIMIT_S)
 
 
+@dataclass
+class DispatchProcess:
+    """A dispatcher in a process of its own."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, folder: Path, *offers: Offer) -> "DispatchProcess":
+        folder.mkdir()
+        (folder / "offers").write_bytes(pickle.dumps(offers))
+        with (folder / "output").open("wb") as output:
+            command = [sys.executable, "-m", "tests.dispatching.process", folder]
+            return cls(folder, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output))
+
+    def kill(self) -> None:
+        """SIGKILL, as the kernel does it that is out of memory."""
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self) -> dict[str, Any]:
+        assert self.process.wait(LIMIT_S) == 0, (self.folder / "output").read_text()[-4000:]
+        return json.loads((self.folder / "answer").read_text())
+
+
 def opened_records(store: Store, folder: Path) -> Records:
     results = ResultsFolder(folder)
     results.check()
@@ -110,3 +136,71 @@ def wait_until(is_true, what: str, limit_s: float = LIMIT_S) -> None:
     while not is_true():
         assert time.monotonic() < until, f"never seen: {what}"
         time.sleep(0.05)
+
+
+def of(place: Records, run: Run) -> Run:
+    """The run as it is recorded now."""
+    return place.store.run(run.id)
+
+
+def done(place: Records, runs: Iterable[Run]) -> bool:
+    return {run.status for run in place.store.runs_of_ids(run.id for run in runs)} == {RunStatus.COMPLETED}
+
+
+def all_starts(machines: Iterable[GPUMachine]) -> Counter[str]:
+    """How often the model began to work on each run, wherever."""
+    return Counter(run_id for machine in machines for run_id in starts(machine))
+
+
+def is_at_work(machine: GPUMachine, *runs: Run) -> bool:
+    return {run.id for run in runs} <= set(starts(machine))
+
+
+@contextmanager
+def no_sshd(machine: GPUMachine) -> Iterator[None]:
+    """Nobody can reach the machine inside; its containers go on."""
+    machine.stop_sshd()
+    machine.kill_connections()
+    try:
+        yield
+    finally:
+        machine.start_sshd()
+
+
+@contextmanager
+def in_background(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Something that goes on inside, until the event is set that it is given."""
+    over = threading.Event()
+    thread = threading.Thread(target=work, args=(over,))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def letting_go(machines: Iterable[GPUMachine]):
+    """Every model that waits goes on at once inside, whenever it was started."""
+
+    def work(over: threading.Event) -> None:
+        while not over.wait(0.1):
+            for machine in machines:
+                let_model_go(machine)
+
+    return in_background(work)
+
+
+def killing(machines: Iterable[GPUMachine], run: Run):
+    """The container that works on a run is killed from outside, each time."""
+
+    def work(over: threading.Event) -> None:
+        killed = 0
+        while not over.wait(0.05):
+            for machine in machines:
+                for container in machine.containers() if all_starts(machines)[run.id] > killed else ():
+                    if run.id in container.labels["cosmos.runs"] and container.status == "running":
+                        container.kill()
+                        killed += 1
+
+    return in_background(work)

@@ -12,7 +12,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -40,10 +40,22 @@ OutOfMemoryError.__module__ = "torch"
 class Settings:
     """How fast and how large a simulated model works."""
 
+    start_s: float
+    """Seconds from the start of the process until it begins to load."""
     load_s: float
     """Seconds that loading the model takes."""
+    load_part_s: float
+    """Seconds for each part of the model beside that, where the model has parts."""
+    warm_share: float
+    """Share of the load that remains when the machine has read the files before."""
     step_s: float
     """Seconds of a sampling step, or of a clip where the model says nothing between."""
+    control_share: float
+    """What each control adds to a step, as a share of it."""
+    chunk_s: float
+    """Seconds that a chunk takes beside its steps."""
+    sample_s: float
+    """Seconds that a sample takes beside its chunks."""
     scale: int
     """What the sides of generated videos are divided by."""
     job: Path
@@ -54,8 +66,14 @@ class Settings:
         """The settings of this process."""
         env = os.environ
         return cls(
+            start_s=float(env.get("SIM_START_S", "0")),
             load_s=float(env.get("SIM_LOAD_S", "0")),
+            load_part_s=float(env.get("SIM_LOAD_PART_S", "0")),
+            warm_share=float(env.get("SIM_WARM_SHARE", "1")),
             step_s=float(env.get("SIM_STEP_S", "0")),
+            control_share=float(env.get("SIM_CONTROL_SHARE", "0")),
+            chunk_s=float(env.get("SIM_CHUNK_S", "0")),
+            sample_s=float(env.get("SIM_SAMPLE_S", "0")),
             scale=int(env.get("SIM_SCALE", "8")),
             job=Path(env.get("SIM_JOB", "/cosmos/job")),
         )
@@ -102,9 +120,40 @@ def obey(given: Mapping[str, str]) -> None:
         time.sleep(3600)
 
 
-def step(given: Mapping[str, str]) -> None:
+def load(parts: int, files: Iterable[str]) -> None:
+    """Take the time of start and load, that of the program itself included.
+
+    Files are warm once a process has read them; that is known where `/count` is mounted.
+    """
+    settings = Settings.read()
+    marks = [COUNT / f"read-{digest_of(name)[:16]}" for name in files]
+    share = settings.warm_share if all(mark.exists() for mark in marks) else 1.0
+    own_s = _age_s() if settings.start_s else 0.0
+    rest(settings.start_s + share * (settings.load_s + parts * settings.load_part_s) - own_s)
+    for mark in marks if COUNT.is_dir() else ():
+        mark.touch()
+
+
+def _age_s() -> float:
+    """For how long this process has been there, on Linux."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def step_seconds(controls: int = 0) -> float:
+    """What a sampling step takes."""
+    settings = Settings.read()
+    return settings.step_s * (1 + controls * settings.control_share)
+
+
+def step(given: Mapping[str, str], controls: int = 0) -> None:
     """Take the time of a sampling step, or of a silent clip."""
-    time.sleep(Settings.read().step_s + float(given.get("slow") or 0))
+    time.sleep(step_seconds(controls) + float(given.get("slow") or 0))
+
+
+def rest(seconds: float) -> None:
+    """Take the time that is left, if any is."""
+    time.sleep(max(0.0, seconds))
 
 
 def is_blocked(text: object) -> bool:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from .program import count_start, fill_disk, is_blocked, orders, rank
+from .program import count_start, fill_disk, is_blocked, orders, rank, rest
 from .reports import Log, extension, save
 from .transfer25_arguments import hints_of, parse_arguments, read_samples
 from .transfer25_pipeline import Pipeline, Result
@@ -65,6 +65,7 @@ class Inference:
                 self._say(177, "generate", text)
 
     def _generate(self, sample: SimpleNamespace) -> None:
+        began = time.monotonic()
         count_start(sample.name)
         stem = f"{self._folder}/{sample.name}"
         if rank() == 0:
@@ -78,7 +79,7 @@ class Inference:
         self._keep_in_step()
         result = self._pipeline.generate(sample)
         if rank() == 0:
-            self._save(sample, result, stem)
+            self._save(sample, result, stem, began)
 
     def _passes_text(self, sample: SimpleNamespace) -> bool:
         """Whether the guardrail lets the texts pass; only rank 0 asks it, the others go on."""
@@ -112,7 +113,7 @@ class Inference:
         while self._is_out_of_step:
             time.sleep(3600)
 
-    def _save(self, sample: SimpleNamespace, result: Result, stem: str) -> None:
+    def _save(self, sample: SimpleNamespace, result: Result, stem: str, began: float) -> None:
         """Write the controls, the video, and the prompt last."""
         ending = extension(result.frames)
         for suffix, line, digests in (("control", 311, result.controls), ("mask", 316, result.masks)):
@@ -126,6 +127,7 @@ class Inference:
         if "diskfull" in orders(sample.prompt):
             fill_disk(f"{stem}{ending}")
         save(Path(stem), frames=result.frames, fps=result.fps, size=result.size, source=result.source)
+        rest(result.seconds - (time.monotonic() - began))
         Path(f"{stem}.txt").write_text(sample.prompt)
         self._say(343, "_generate_sample", f"Generated video saved to {stem}{ending}", level="SUCCESS")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from .program import Settings, bar, digest_of, file_digest, obey, orders, step
+from .program import Settings, bar, digest_of, file_digest, load, obey, orders, step, step_seconds
 from .reports import Log
 from .transfer25_arguments import DISTILLED, HINTS, hints_of
 from .transfer25_files import SIZES, check_guided, check_shapes, files_beside, nearest, read
@@ -66,6 +66,8 @@ class Result(NamedTuple):
     controls: dict[str, str]
     """The digest of each control as it was used."""
     masks: dict[str, str]
+    seconds: float
+    """What the sample is to take in all."""
 
 
 class Pipeline:
@@ -78,7 +80,7 @@ class Pipeline:
         loaded = [CHECKPOINTS[ModelKey(variant=hint, distilled=self.is_distilled)] for hint in union]
         for checkpoint in loaded:
             self._download(checkpoint)
-        time.sleep(Settings.read().load_s)
+        load(len(HINTS) if len(union) > 1 else 1, [MULTI] if len(union) > 1 else [loaded[0].uuid])
         # Only for one kind of control is the path of a checkpoint heeded, and no model is chosen by `--model`.
         alone = [union[0], self.is_distilled, setup.checkpoint_path]
         self._model = alone if len(union) == 1 else [MULTI]
@@ -134,7 +136,10 @@ class Pipeline:
         whole = (size[0] * (1 + beside), size[1])
         if sample.guided_generation_mask:
             masks["guided_generation"] = file_digest(sample.guided_generation_mask)
-        return Result(frames, int(video.fps), whole, size, source, controls, masks)
+        settings = Settings.read()
+        chunk_s = source["steps"] * step_seconds(len(self.union)) + settings.chunk_s
+        seconds = settings.sample_s + len(seeds) * chunk_s
+        return Result(frames, int(video.fps), whole, size, source, controls, masks, seconds)
 
     def _control(self, sample: SimpleNamespace, hint: str) -> str:
         """The digest of a control, which is read, or else computed from the input."""
@@ -174,7 +179,7 @@ class Pipeline:
             for done in range(1, steps + 1):
                 if done == 1 and chunk == 0:
                     obey(given)
-                step(given)
+                step(given, len(self.union))
                 bar("Generating samples", done, steps, time.monotonic() - began)
             took_s.append(time.monotonic() - began)
         self._note(736, f"Average time per chunk: {sum(took_s) / chunks}")

@@ -4,7 +4,7 @@
 ARGS =
 # The Python that .venv is made from; without a choice, the first one that is new enough.
 PYTHON =
-PYTEST_ARGS = -n auto --maxprocesses=4 --dist=loadfile
+PYTEST_ARGS = -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 VENV = .venv
 BIN = $(VENV)/bin

@@ -76,7 +76,8 @@ def front(run_ids: tuple[str, ...]) -> None:
         _moved(store, run_ids, highest + 1)
 
 
-@queue_command.command("priority")
+# A negative number is no option.
+@queue_command.command("priority", context_settings={"ignore_unknown_options": True})
 @click.argument("priority", type=click.IntRange(-1000, 1000))
 @click.argument("run_ids", nargs=-1, required=True, metavar="RUN...")
 def set_priority(priority: int, run_ids: tuple[str, ...]) -> None:

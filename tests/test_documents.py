@@ -1,5 +1,6 @@
 """The documents say what the code says: parameters, families, requests, links, dependencies, commands and deployments."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -12,10 +13,14 @@ from click.testing import CliRunner
 
 from cosmos_ops.intake import FILE_NAMES, REFUSED_SUFFIXES
 from cosmos_ops.operations import FAMILIES, OPERATIONS
-from deployments.catalog import FLOWS, NAME, TAGS, interval_s
+from cosmos_ops.planning import PUBLISHED, plan
+from cosmos_ops.planning.preview import described
+from cosmos_ops.settings import Settings
+from deployments.catalog import FLOWS, NAME, TAGS, deployment_of, interval_s
 from deployments.cli import cli
 from deployments.reference import models_page, parameters_page, request_schema
 from deployments.reference.facts import FACTS, RESULTS
+from flows.dispatch import dispatch
 from flows.request_files import PipelineRequest, read_requests
 from flows.requests import PromptRequest
 from tests.faults import printed
@@ -24,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REQUESTS = (ROOT / "docs" / "requests.md").read_text(encoding="utf-8")
+QUEUE = (ROOT / "docs" / "queue.md").read_text(encoding="utf-8")
 EXAMPLES = sorted(path for path in (ROOT / "docs" / "examples").iterdir() if path.is_file())
 COMMAND = re.compile(r"(?m)^    cosmos .*$|`cosmos [a-z][^`]*`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -98,6 +104,32 @@ def test_the_page_of_requests_has_every_key_of_a_rendered_job(home, tmp_path):
     assert keys_of(REQUESTS, "| key of `job.json`") == set(json.loads(job.read_text()))
 
 
+def test_the_page_of_the_queue_has_every_key_of_a_plan_and_of_its_batches():
+    run, slot = a_workload(a_signature("edge")), a_slot()
+    shown = described(plan([run], [slot], PUBLISHED, now_s=0.0), [run], [slot], PUBLISHED, [], 0.0)
+    row = next(line for line in QUEUE.splitlines() if line.startswith("| `batches` |"))
+    assert keys_of(QUEUE, "| key of `--json`") == set(shown)
+    assert [key for key in shown["batches"][0] if f"`{key}`" not in row] == []
+
+
+def test_the_page_of_the_queue_names_every_parameter_of_a_dispatch():
+    assert [name for name in inspect.signature(dispatch.fn).parameters if f"`{name}`" not in QUEUE] == []
+
+
+def test_the_page_of_the_queue_has_every_command_of_the_queue():
+    commands = cli.commands["queue"].commands
+    assert {line.split()[2].strip("`") for line in keys_of(QUEUE, "| command |")} == set(commands)
+
+
+def test_the_readme_has_every_setting():
+    shown = keys_of(README, "| variable |")
+    assert shown == {f"COSMOS_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_the_readme_names_every_deployment():
+    assert [flow.name for flow in FLOWS if f"`{flow.name}/{NAME}`" not in README] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_relative_link_leads_somewhere(document):
     targets = [target for target in LINK.findall(document.read_text(encoding="utf-8")) if "://" not in target]
@@ -144,6 +176,9 @@ def test_prefect_yaml_deploys_what_cosmos_up_serves():
             every_s for every_s in [interval_s(flow)] if every_s
         ]
         assert (deployment["name"], deployment["tags"]) == (NAME, TAGS)
+        served = deployment_of(flow)
+        assert limit_of(deployment) == (served.concurrency_limit, served.concurrency_options)
+        assert [trigger_of(one) for one in deployment.get("triggers", [])] == [trigger_of(one) for one in served.triggers]
         # Prefect takes the description from the flow's docstring, as `cosmos up` does.
         assert "description" not in deployment
         assert deployment["work_pool"] == {"name": "cosmos", "job_variables": {"stream_output": False}}

@@ -20,8 +20,10 @@ class Bench:
         self._why: dict[tuple[str, str], str] = {}
 
     def put(self, host: str, family: str, why: str) -> None:
-        """Leave out a host for a family, or for any."""
+        """Leave out a host for a family, or for any; of one that is out already all of its slots say so, and it is one refusal."""
         key = host, family
+        if self._until.get(key, 0.0) > self._now():
+            return
         self._why[key] = why
         self._length_s[key] = min(2 * self._length_s.get(key, BENCH_MIN_S / 2), BENCH_MAX_S)
         self._until[key] = self._now() + self._length_s[key]

@@ -86,6 +86,7 @@ class Dispatcher:
             self.place, self.owner, self.carrier, self.is_stopping, self._bench, self._wake, flow_run_id=self.flow_run_id
         )
         self._leftovers = Leftovers(self.place, self.owner, self._lanes, self.give_up_s)
+        self._answering: frozenset[str] = frozenset()
         self._due: dict[str, float] = {}
         self._job_ids: list[str] = []
         self._waiting: Mapping[str, str] = {}
@@ -137,6 +138,10 @@ class Dispatcher:
             self._look_at_queue()
         self._collect()
         members = self._crew.members()
+        answering = frozenset(name for name, member in members.items() if not member.problem)
+        if answering - self._answering:
+            self._due["leftovers"] = 0.0
+        self._answering = answering
         if self._is_due("leftovers", LEFTOVERS_EVERY_S):
             for assignment in self._leftovers.adopted(members):
                 self._begin(assignment, members)
@@ -189,7 +194,7 @@ class Dispatcher:
         ready = self._pending.ready(self._lanes.taken)
         now_s = utc_now().timestamp()
         plan = planning.plan(ready, slots, costs, now_s=now_s, options=self.options)
-        left_out = self._bench.reasons
+        left_out = [*self._bench.reasons, *left_out_of(members)]
         self._waiting = {run_id: "; ".join([why, *left_out]) for run_id, why in plan.waiting.items()}
         runs = {one.run_id: self._pending.run(one.run_id) for one in ready}
         self.report.planned(Prospect(plan, ready, slots, costs, runs, now_s))
@@ -203,12 +208,14 @@ class Dispatcher:
 
     def _is_done(self) -> bool:
         """Whether no lane has anything to do and no run that waits can be placed, now that all hosts were looked at."""
-        if self._lanes.active or self._bench.is_worth_waiting:
+        if self._lanes.active or (self._waiting and self._bench.is_worth_waiting):
             return False
         waits = [run_id for run_id in self._pending.known() if run_id not in self._waiting]
         unseen = [member for member in self._crew.members().values() if not member.was_seen]
         is_early = time.monotonic() - self._started_at < FIRST_LOOK_LIMIT_S
-        return not waits and not (self._waiting and unseen and is_early)
+        if waits or (self._waiting and unseen and is_early):
+            return False
+        return not self._leftovers.is_any(self._crew.members())
 
     def _is_due(self, what: str, every_s: float) -> bool:
         if time.monotonic() < self._due.get(what, 0.0):
@@ -219,6 +226,12 @@ class Dispatcher:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def left_out_of(members: Mapping[str, Member]) -> list[str]:
+    """Why hosts get no work, as they were found at the last look."""
+    found = {name: member.problem or "it is paused" for name, member in sorted(members.items()) if not member.is_usable}
+    return [f"host {name} gets no work: {why}" for name, why in found.items() if not members[name].is_gone]
 
 
 def first_on(plan: Plan, place: Place) -> PlannedBatch | None:

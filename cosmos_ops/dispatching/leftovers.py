@@ -60,6 +60,11 @@ class Leftovers:
             # That of another store.
             return False
 
+    def is_any(self, members: Mapping[str, Member]) -> bool:
+        """Whether there is a job to be taken over, now or once its host was looked at."""
+        hosts = {name for name, member in members.items() if not (member.was_seen and member.problem)}
+        return any(found.host in hosts for found in self._abandoned())
+
     def give_up(self, members: Mapping[str, Member]) -> None:
         """Let the runs of hosts that have been away for long go to other hosts that have their family."""
         for assignment in self._lanes.active:

@@ -203,12 +203,7 @@ class Connection:
         return None
 
     def _new_sftp(self) -> paramiko.SFTPClient:
-        client = self._opened(paramiko.SFTPClient.from_transport)
-        assert client is not None
-        channel = client.get_channel()
-        assert channel is not None
-        channel.settimeout(ANSWER_LIMIT_S)
-        return client
+        return self._opened(_open_sftp)
 
     def _give_back(self, client: paramiko.SFTPClient) -> None:
         with self._lock:
@@ -216,6 +211,14 @@ class Connection:
                 self._sftp_idle.append(client)
                 return
         client.close()
+
+
+def _open_sftp(transport: paramiko.Transport) -> paramiko.SFTPClient:
+    """As `SFTPClient.from_transport`, whose greetings would wait for a host that is away without any limit."""
+    channel = transport.open_session(timeout=ANSWER_LIMIT_S)
+    channel.settimeout(ANSWER_LIMIT_S)
+    channel.invoke_subsystem("sftp")
+    return paramiko.SFTPClient(channel)
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Prints what the documents claim: `python -m tests.bench [local|regroup|server|transfers|plans|dispatch] ...`; all if none is named."""
+"""Prints what the documents claim: `python -m tests.bench [PART ...]`; all parts if none is named.
+
+The parts: local, regroup, server, transfers, plans, dispatch.
+"""
 
 import os
 import resource

@@ -6,6 +6,7 @@ worked out with the seconds that the model really takes, and with those that wer
 
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from loguru import logger
 from prefect.testing.utilities import prefect_test_harness
 
 from cosmos_ops.comparisons import comparison, median_error
@@ -37,11 +39,15 @@ from tests.bench import waking
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "dispatch.png"
 BATCH_MINUTES_MAX = 7
 """Two hours, scaled."""
+LEARNT_RUNS_MAX = 2
+"""Runs of a batch while costs are learnt, for more than a few loads."""
 BUSY_MIN, OVER_BOUND_MAX = 0.95, 1.08
 
 
 def main() -> None:
     """Print all figures."""
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING")
     with rig.machines() as machines, tempfile.TemporaryDirectory() as folder:
         with home(Path(folder) / "dispatch"), prefect_test_harness(server_startup_timeout=120):
             rig.save_hosts(machines, rig.environment())
@@ -65,13 +71,14 @@ def home(folder: Path):
 def learn(folder: Path) -> None:
     """A first dispatch, with costs that are off by the scale."""
     submit(rig.requests(rig.LEARNT_FROM, folder), stages=["inference"], family=rig.FAMILY)
-    dispatch()
+    dispatch(batch_runs_max=LEARNT_RUNS_MAX)
     with records() as place:
         count = sum(run.status is RunStatus.COMPLETED for run in place.store.runs(limit=1000))
         before = statistics.median(abs(one.error) for one in predictions(place.store.recent_jobs(limit=100)))
         costs = known_costs(place.store).of(rig.FAMILY, rig.GPU)
     print(
-        f"learnt from {count} runs, all seconds a {rig.SCALE:g}th of the published ones (median error before: {100 * before:.0f} %): "
+        f"learnt from {count} runs, all seconds a {rig.SCALE:g}th of the published ones "
+        f"(median error before: {100 * before:.0f} %): "
         f"a pass {1000 * costs.call_s:.0f} ms (true {1000 * rig.scaled().call_s:.0f}), "
         f"load of one part {costs.load_s(1, is_warm=False):.1f} s cold, {costs.load_s(1, is_warm=True):.1f} s warm "
         f"(true {rig.scaled().load_s(1, is_warm=False):.1f}, {rig.scaled().load_s(1, is_warm=True):.1f})"
@@ -131,9 +138,8 @@ class Measured:
     def _show_errors(self) -> None:
         rows = comparison(self.jobs)
         errors = ", ".join(f"{100 * row.error:+.1f}" for row in rows if row.error is not None)
-        print(
-            f"    predicted against measured: median error {100 * (median_error(rows) or 0):.1f} % of {len(rows)} batches ({errors})"
-        )
+        median = 100 * (median_error(rows) or 0)
+        print(f"    predicted against measured: median error {median:.1f} % of {len(rows)} batches ({errors})")
 
     def _show_gaps(self) -> None:
         gaps = self.gaps
@@ -181,8 +187,9 @@ class Measured:
             for job in self.jobs
         )
         print(
-            f"    slot seconds lost, of {len(first) * shown_s:.0f}: before the first batch {late_s:.1f}, between batches {idle_s:.1f}, "
-            f"after the last batch {over_s:.1f}, loads longer than true {loads_s:.1f}, samples longer than true {samples_s:.1f}, "
+            f"    slot seconds lost, of {len(first) * shown_s:.0f}: before the first batch {late_s:.1f}, "
+            f"between batches {idle_s:.1f}, after the last batch {over_s:.1f}, "
+            f"loads longer than true {loads_s:.1f}, samples longer than true {samples_s:.1f}, "
             f"from the last sample to the end of the process {ends_s:.1f}, between samples {between_s - ends_s:.1f}"
         )
 
@@ -224,7 +231,8 @@ def measured(folder: Path) -> Measured:
     with records() as place:
         runs = place.store.runs_of_ids(ids)
         modes = frozenset((run.family, mode) for run in runs for mode in run.queueing.needs.modes)
-        slots = slots_now(place.store, offers, modes)
+        slots = [slot for slot in slots_now(place.store, offers, modes) if rig.FAMILY in slot.families]
+        assert len(slots) == len(rig.NAMES) * len(rig.SLOTS)
         fitted = known_costs(place.store)
         began_at = utc_now()
         planned = prospect(place.store, runs, slots, options=options(), now_s=began_at.timestamp()).plan
@@ -232,7 +240,6 @@ def measured(folder: Path) -> Measured:
         done = place.store.runs_of_ids(ids)
         assert {run.status for run in done} == {RunStatus.COMPLETED}, [run.failure for run in done if run.failure]
         jobs = [job for job in place.store.recent_jobs(limit=200) if job.created_at >= began_at - timedelta(seconds=1)]
-    assert len(slots) == 2 * len(rig.SLOTS)
     return Measured([workload_of(run) for run in runs], slots, fitted, planned, began_at, in_order(jobs))
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from cosmos_ops.planning import PUBLISHED, CostModel
 from cosmos_ops.planning.costs import Coefficients
 from flows.requests import InferenceSettings, PromptRequest
+from tests.faults.rig import save_block
 from tests.hosts import leaks
 from tests.hosts.images import image_store
 from tests.hosts.machine import GPUMachine
 from tests.hosts.plugin import NAMES, set_up
 from tests.media.videos import write_clip
-from tests.models.rig import make_ready
+from tests.models.image import MODEL_IMAGES, give_models
+from tests.models.rig import fill_models
 
 FAMILY, GPU = "transfer25", "H100"
 SCALE = 18.0
@@ -73,7 +75,9 @@ def machines() -> Iterator[list[GPUMachine]]:
 def save_hosts(found: Sequence[GPUMachine], env: dict[str, str]) -> None:
     """Build the image where it is missing, and save a block for each."""
     for machine in found:
-        make_ready(machine, machine.name, FAMILY, slots=SLOTS, environment=env)
+        give_models(machine, FAMILY)
+        fill_models(machine, FAMILY)
+        save_block(machine, machine.name, images={FAMILY: MODEL_IMAGES[FAMILY]}, slots=SLOTS, environment=env)
 
 
 @dataclass(frozen=True)

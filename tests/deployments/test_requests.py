@@ -113,8 +113,8 @@ def test_with_a_problem_every_one_is_said_and_nothing_is_written(home, request_f
     assert list((tmp_path / "out").rglob("*")) == []
 
 
-def test_without_a_server_nothing_can_be_submitted(home, request_file):
-    assert "start one with `cosmos up`" in the_error(cosmos(home, "submit", request_file))
+def test_without_a_server_no_pipeline_can_be_started(home, request_file):
+    assert "start one with `cosmos up`" in the_error(cosmos(home, "submit", request_file, "--at-once"))
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +127,12 @@ def serving(tmp_path_factory):
     assert server.stop() == []
 
 
-def test_what_is_submitted_runs_and_can_be_watched_to_its_end(serving, tmp_path, monkeypatch):
+def test_a_pipeline_that_is_started_at_once_can_be_watched_to_its_end(serving, tmp_path, monkeypatch):
     monkeypatch.setenv("COSMOS_HOME", str(serving.home))
     a_clip(tmp_path / "in.mp4")
     (tmp_path / "street.yaml").write_text("{text: a street, input: in.mp4, stages: [inference], sweep: {seed: [1, 2]}}")
 
-    done = cosmos(serving.home, "submit", tmp_path / "street.yaml", "--watch", "--name", "streets")
+    done = cosmos(serving.home, "submit", tmp_path / "street.yaml", "--at-once", "--watch", "--name", "streets")
 
     assert (done.returncode, done.stderr) == (0, "")
     first, second, last = done.stdout.splitlines()
@@ -149,8 +149,24 @@ def test_each_request_of_a_file_becomes_a_flow_run_and_one_that_fails_is_told(se
     lines = [json.dumps({"text": text, "input": "in.mp4", "stages": ["inference"]}) for text in texts]
     (tmp_path / "two.jsonl").write_text("\n".join(lines))
 
-    done = cosmos(serving.home, "submit", tmp_path / "two.jsonl", "--watch", "--name", "pair")
+    done = cosmos(serving.home, "submit", tmp_path / "two.jsonl", "--at-once", "--watch", "--name", "pair")
 
     assert "1 of 2 flow runs did not complete: pair 2 of 2" in the_error(done, code=1)
     assert "flow run pair 1 of 2: Completed" in done.stdout
     assert "blocked" in done.stdout
+
+
+def test_what_is_queued_wakes_the_dispatcher_and_goes_through_all_stages(serving, tmp_path):
+    a_clip(tmp_path / "in.mp4")
+    request = "{text: a street in the fog, input: in.mp4, stages: [inference, upscale], upscale: {factor: 2}}"
+    (tmp_path / "street.yaml").write_text(request)
+
+    done = cosmos(serving.home, "submit", tmp_path / "street.yaml", "--watch")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("inference rs_")
+    assert lines[0].endswith(": queued")
+    assert lines[1].startswith("1 runs are in the queue, each followed by its next stages")
+    assert [line.partition(" rs_")[0] for line in lines[2:]] == ["inference", "upscale"]
+    assert all(": completed in " in line for line in lines[2:])

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cosmos_ops.dispatching.crew import Offer
+from cosmos_ops.dispatching.crew import Member, Offer
 from cosmos_ops.dispatching.dispatcher import Dispatched, Dispatcher, Report
 from cosmos_ops.dispatching.work import PlainCarrier
 from cosmos_ops.names import new_id
@@ -81,6 +81,15 @@ class Dispatch:
         assert self.answer is not None, f"the dispatch is still at work: {statuses(self.place.store)}"
         return self.answer
 
+    def members(self) -> dict[str, Member]:
+        """The hosts as the dispatcher knows them now."""
+        return self._dispatcher._crew.members()
+
+    def says(self, *words: str) -> bool:
+        """Whether all of these words are in the reasons for which runs wait."""
+        reasons = " ".join(self._dispatcher._waiting.values())
+        return all(word in reasons for word in words)
+
     def stop(self) -> None:
         self._stop.set()
         self._thread.join(LIMIT_S)
@@ -122,7 +131,9 @@ def queue(place: Records, clip: Path, count: int = 1, *, controls=("vis",), text
     runs = []
     for number in range(count):
         prompt = place.store.add_prompt(Prompt(text=f"{text} number {number}", inputs={VIDEO: clip}))
-        wanted = a_run(only(*controls), prompt_id=prompt.id, request_key=new_id("rq"), priority=values.get("priority", 0))
+        params = values.get("params") or only(*controls)
+        priority, family = values.get("priority", 0), values.get("family", "preview")
+        wanted = a_run(params, prompt_id=prompt.id, request_key=new_id("rq"), priority=priority, family=family)
         runs.append(enqueue(place, wanted, {VIDEO: clip}, host=values.get("host", "auto"), then=values.get("then", ())))
     return runs
 
@@ -150,6 +161,11 @@ def done(place: Records, runs: Iterable[Run]) -> bool:
 def all_starts(machines: Iterable[GPUMachine]) -> Counter[str]:
     """How often the model began to work on each run, wherever."""
     return Counter(run_id for machine in machines for run_id in starts(machine))
+
+
+def containers(machine: GPUMachine) -> list[dict[str, Any]]:
+    """All containers, as docker lists them; some may be gone a moment later."""
+    return machine.docker.api.containers(all=True)
 
 
 def is_at_work(machine: GPUMachine, *runs: Run) -> bool:
@@ -198,9 +214,9 @@ def killing(machines: Iterable[GPUMachine], run: Run):
         killed = 0
         while not over.wait(0.05):
             for machine in machines:
-                for container in machine.containers() if all_starts(machines)[run.id] > killed else ():
-                    if run.id in container.labels["cosmos.runs"] and container.status == "running":
-                        container.kill()
+                for found in containers(machine) if all_starts(machines)[run.id] > killed else ():
+                    if run.id in found["Labels"]["cosmos.runs"] and found["State"] == "running":
+                        machine.docker.api.kill(found["Id"])
                         killed += 1
 
     return in_background(work)

@@ -3,6 +3,7 @@
 import pytest
 
 from cosmos_ops.runs import NextStage, Phase, RunStatus
+from cosmos_ops.store import RunFilter
 from tests.faults.rig import a_clip_for, assert_clean, let_model_go
 
 from . import rig
@@ -64,8 +65,8 @@ def test_what_follows_a_run_is_carried_out_while_its_batch_computes(servers, pla
     held = queue(place, clip, 1, text="order=wait")[0]
 
     at_work = dispatch(an_offer(servers[0], tmp_path))
-    rig.wait_until(lambda: place.store.children(quick.id), "the upscale")
-    (upscale,) = place.store.children(quick.id)
+    rig.wait_until(lambda: place.store.runs(RunFilter(parent_id=quick.id), limit=2), "the upscale")
+    (upscale,) = place.store.runs(RunFilter(parent_id=quick.id), limit=2)
     rig.wait_until(lambda: done(place, [upscale]), "the upscale completed")
     assert of(place, held).status is RunStatus.RUNNING
 

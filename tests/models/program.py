@@ -146,9 +146,25 @@ def step_seconds(controls: int = 0) -> float:
     return settings.step_s * (1 + controls * settings.control_share)
 
 
-def step(given: Mapping[str, str], controls: int = 0) -> None:
+def step(given: Mapping[str, str]) -> None:
     """Take the time of a sampling step, or of a silent clip."""
-    time.sleep(step_seconds(controls) + float(given.get("slow") or 0))
+    time.sleep(step_seconds() + _slow_s(given))
+
+
+class Pace:
+    """Steps that begin when they should, so that being late with one delays no other."""
+
+    def __init__(self) -> None:
+        self._due = time.monotonic()
+
+    def step(self, given: Mapping[str, str], controls: int) -> None:
+        """Take the time of a sampling step."""
+        self._due += step_seconds(controls) + _slow_s(given)
+        rest(self._due - time.monotonic())
+
+
+def _slow_s(given: Mapping[str, str]) -> float:
+    return float(given.get("slow") or 0)
 
 
 def rest(seconds: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from .program import Settings, bar, digest_of, file_digest, load, obey, orders, step, step_seconds
+from .program import Pace, Settings, bar, digest_of, file_digest, load, obey, orders, step_seconds
 from .reports import Log
 from .transfer25_arguments import DISTILLED, HINTS, hints_of
 from .transfer25_files import SIZES, check_guided, check_shapes, files_beside, nearest, read
@@ -176,10 +176,11 @@ class Pipeline:
             self._note(640, f"Seed: {seed}")
             began = time.monotonic()
             bar("Generating samples", 0, steps, 0)
+            if chunk == 0:
+                obey(given)
+            pace = Pace()
             for done in range(1, steps + 1):
-                if done == 1 and chunk == 0:
-                    obey(given)
-                step(given, len(self.union))
+                pace.step(given, len(self.union))
                 bar("Generating samples", done, steps, time.monotonic() - began)
             took_s.append(time.monotonic() - began)
         self._note(736, f"Average time per chunk: {sum(took_s) / chunks}")

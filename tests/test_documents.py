@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner
+from prefect.events import DeploymentEventTrigger
 
 from cosmos_ops.intake import FILE_NAMES, REFUSED_SUFFIXES
 from cosmos_ops.operations import FAMILIES, OPERATIONS
@@ -24,6 +25,7 @@ from flows.dispatch import dispatch
 from flows.request_files import PipelineRequest, read_requests
 from flows.requests import PromptRequest
 from tests.faults import printed
+from tests.planning.samples import a_signature, a_slot, a_workload
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -176,9 +178,10 @@ def test_prefect_yaml_deploys_what_cosmos_up_serves():
             every_s for every_s in [interval_s(flow)] if every_s
         ]
         assert (deployment["name"], deployment["tags"]) == (NAME, TAGS)
-        served = deployment_of(flow)
-        assert limit_of(deployment) == (served.concurrency_limit, served.concurrency_options)
-        assert [trigger_of(one) for one in deployment.get("triggers", [])] == [trigger_of(one) for one in served.triggers]
+        served, limit = deployment_of(flow), deployment.get("concurrency_limit", {})
+        strategy = served.concurrency_options and served.concurrency_options.collision_strategy
+        assert (limit.get("limit"), limit.get("collision_strategy")) == (served.concurrency_limit, strategy)
+        assert [DeploymentEventTrigger(**trigger) for trigger in deployment.get("triggers", [])] == served.triggers
         # Prefect takes the description from the flow's docstring, as `cosmos up` does.
         assert "description" not in deployment
         assert deployment["work_pool"] == {"name": "cosmos", "job_variables": {"stream_output": False}}

@@ -20,7 +20,7 @@ class Bench:
         self._why: dict[tuple[str, str], str] = {}
 
     def put(self, host: str, family: str, why: str) -> None:
-        """Leave out a host for a family, or for any; of one that is out already all of its slots say so, and it is one refusal."""
+        """Leave out a host for a family, or for any; several slots of a host that say so count as one refusal."""
         key = host, family
         if self._until.get(key, 0.0) > self._now():
             return

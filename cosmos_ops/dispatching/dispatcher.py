@@ -196,15 +196,12 @@ class Dispatcher:
         plan = planning.plan(ready, slots, costs, now_s=now_s, options=self.options)
         left_out = [*self._bench.reasons, *left_out_of(members)]
         self._waiting = {run_id: "; ".join([why, *left_out]) for run_id, why in plan.waiting.items()}
-        runs = {one.run_id: self._pending.run(one.run_id) for one in ready}
-        self.report.planned(Prospect(plan, ready, slots, costs, runs, now_s))
+        self.report.planned(Prospect(plan, ready, slots, costs, self._pending.settings, now_s))
         return plan
 
     def _begin(self, assignment: Assignment, members: Mapping[str, Member]) -> None:
-        member = members[assignment.place[0]]
-        runs = [self._pending.run(run_id) for run_id in assignment.run_ids] if assignment.job is None else []
         self._lanes.add(assignment)
-        self._lives.begin(assignment, member, runs)
+        self._lives.begin(assignment, members[assignment.place[0]])
 
     def _is_done(self) -> bool:
         """Whether no lane has anything to do and no run that waits can be placed, now that all hosts were looked at."""

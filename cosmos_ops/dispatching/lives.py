@@ -18,7 +18,6 @@ from cosmos_ops.dispatching.work import Carrier, Work
 from cosmos_ops.errors import CheckpointMissingError, CosmosError, HostError, HostGivenUpError, HostUnreachableError
 from cosmos_ops.following import Follower
 from cosmos_ops.homecoming import EarlyPorter, fail
-from cosmos_ops.runs import Run
 from cosmos_ops.workplace import Records, Workplace
 
 
@@ -44,17 +43,17 @@ class Lives:
         self._on_change = on_change
         self._flow_run_id = flow_run_id
 
-    def begin(self, assignment: Assignment, member: Member, runs: Sequence[Run]) -> None:
-        """Carry out a batch in the background; without runs the job that it has already."""
-        life = partial(self._live, assignment, member, runs)
+    def begin(self, assignment: Assignment, member: Member) -> None:
+        """Carry out a batch in the background, or the job that it has already."""
+        life = partial(self._live, assignment, member)
         name = f"lane {member.name} {assignment.place[1]}"
         threading.Thread(target=copy_context().run, args=(life,), name=name, daemon=True).start()
 
-    def _live(self, assignment: Assignment, member: Member, runs: Sequence[Run]) -> None:
+    def _live(self, assignment: Assignment, member: Member) -> None:
         place = Workplace(self._place.store, self._place.results, member.host, self._owner)
         try:
             if assignment.job is None:
-                self._open(assignment, place, member, runs)
+                self._open(assignment, place, member)
             if assignment.job is not None:
                 self._carry_out(assignment, place)
         except CosmosError as error:
@@ -67,7 +66,9 @@ class Lives:
             assignment.is_computed = assignment.is_over = True
             self._on_change()
 
-    def _open(self, assignment: Assignment, place: Workplace, member: Member, runs: Sequence[Run]) -> None:
+    def _open(self, assignment: Assignment, place: Workplace, member: Member) -> None:
+        known = {run.id: run for run in place.store.runs_of_ids(assignment.run_ids)}
+        runs = [known[run_id] for run_id in assignment.run_ids]
         gpu_type = member.slots[assignment.place[1]].gpu_type
         assert assignment.batch is not None
         expect = partial(expected, place, assignment.batch.signature, gpu_type)

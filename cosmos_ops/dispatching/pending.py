@@ -1,14 +1,17 @@
 """The queue as a dispatch sees it: every run is read once, however often the queue is looked at."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import replace
 
 from cosmos_ops.dispatching.crew import ModelMode
+from cosmos_ops.dispatching.prospect import settings_of
 from cosmos_ops.errors import InputError
 from cosmos_ops.planning import Workload
 from cosmos_ops.planning.workloads_of_runs import workload_of
-from cosmos_ops.runs import Run, RunFailure, RunStatus
+from cosmos_ops.runs import RunFailure, RunStatus
 from cosmos_ops.store import Store, Waiting
+
+READ_AT_ONCE = 5_000
 
 
 class Pending:
@@ -17,7 +20,7 @@ class Pending:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._workloads: dict[str, Workload] = {}
-        self._runs: dict[str, Run] = {}
+        self._settings: dict[str, int] = {}
         self._parents: dict[str, str] = {}
         """Run to the run that has to be complete first."""
 
@@ -30,11 +33,13 @@ class Pending:
         waiting = {one.run_id: one for one in self._store.waiting()}
         gone = self._workloads.keys() - waiting.keys()
         for run_id in gone:
-            del self._workloads[run_id], self._runs[run_id]
+            del self._workloads[run_id], self._settings[run_id]
             self._parents.pop(run_id, None)
-        new = waiting.keys() - self._workloads.keys()
+        # Of a very long queue the oldest come first; the others wait anyway.
+        new = sorted(waiting.keys() - self._workloads.keys())[:READ_AT_ONCE]
         self._read(new, waiting)
-        moved = [one for one in waiting.values() if self._workloads[one.run_id].priority != one.priority]
+        known = (one for one in waiting.values() if one.run_id in self._workloads)
+        moved = [one for one in known if self._workloads[one.run_id].priority != one.priority]
         for one in moved:
             self._workloads[one.run_id] = replace(self._workloads[one.run_id], priority=one.priority)
         return bool(gone or new or moved or self._drop_parents())
@@ -47,9 +52,10 @@ class Pending:
         """The runs that could be started now, without those that are taken already."""
         return [one for run_id, one in self._workloads.items() if run_id not in taken and run_id not in self._parents]
 
-    def run(self, run_id: str) -> Run:
-        """One of the runs that wait."""
-        return self._runs[run_id]
+    @property
+    def settings(self) -> Mapping[str, Hashable]:
+        """Run to its settings, as `prospect.settings_of` has them."""
+        return self._settings
 
     def models(self) -> frozenset[ModelMode]:
         """What model files the runs need."""
@@ -57,7 +63,7 @@ class Pending:
 
     def _read(self, run_ids: Iterable[str], waiting: dict[str, Waiting]) -> None:
         for run in self._store.runs_of_ids(run_ids):
-            self._runs[run.id] = run
+            self._settings[run.id] = settings_of(run)
             self._workloads[run.id] = workload_of(run)
             parent_id = waiting[run.id].parent_id
             if parent_id is not None:

@@ -38,7 +38,8 @@ class Prospect:
     workloads: Sequence[Workload]
     slots: Sequence[Slot]
     costs: CostModel
-    runs: Mapping[str, Run[Any]]
+    settings: Mapping[str, Hashable]
+    """Run to all of its parameters but the weights: by these the predecessor told runs apart."""
     now_s: float
 
     @cached_property
@@ -47,16 +48,16 @@ class Prospect:
         rest = (self.workloads, self.slots, self.costs)
         baselines = [
             one_by_one(*rest, now_s=self.now_s),
-            predecessor(*rest, now_s=self.now_s, settings_of=self._settings_of),
+            predecessor(*rest, now_s=self.now_s, settings_of=lambda run: self.settings[run.run_id]),
         ]
         return described(self.plan, *rest, baselines, self.now_s)
 
-    def _settings_of(self, workload: Workload) -> Hashable:
-        """All parameters of a run but its weights."""
-        params = self.runs[workload.run_id].params
-        values = params.model_dump(mode="json")
-        weights = [one.name for one in parameters(params) if isinstance(one.placement, PerRun) and one.placement.control]
-        return json.dumps({name: value for name, value in values.items() if name not in weights}, sort_keys=True)
+
+def settings_of(run: Run[Any]) -> int:
+    """Equal for runs whose parameters are equal but for the weights; holds within this process."""
+    values = run.params.model_dump(mode="json")
+    weights = [one.name for one in parameters(run.params) if isinstance(one.placement, PerRun) and one.placement.control]
+    return hash(json.dumps({name: value for name, value in values.items() if name not in weights}, sort_keys=True))
 
 
 def prospect(store: Store, runs: Iterable[Run[Any]], slots: Sequence[Slot], *, options: PlanOptions, now_s: float) -> Prospect:
@@ -64,7 +65,8 @@ def prospect(store: Store, runs: Iterable[Run[Any]], slots: Sequence[Slot], *, o
     known = {run.id: run for run in runs}
     workloads, costs = [workload_of(run) for run in known.values()], known_costs(store)
     made = plan(workloads, slots, costs, now_s=now_s, options=options)
-    return Prospect(made, workloads, slots, costs, known, now_s)
+    settings = {run_id: settings_of(run) for run_id, run in known.items()}
+    return Prospect(made, workloads, slots, costs, settings, now_s)
 
 
 def slots_now(store: Store, offers: Callable[[], Iterable[Offer]], models: frozenset[ModelMode]) -> list[Slot]:

@@ -48,9 +48,9 @@ def hold(session: Session, name: str, *, owner: str, from_owner: str | None, unt
     return session.scalar(statement.returning(LeaseRow.name)) is not None
 
 
-def save_costs(session: Session, model: str, gpu_type: str, coefficients: Mapping[str, JsonValue], now: datetime) -> None:
+def save_costs(session: Session, model: str, gpu_type: str, coefficients: Mapping[str, JsonValue]) -> None:
     """Keep coefficients in the place of those of before; of two who do so at once the later one counts."""
-    change = {"fitted_at": now, "coefficients": dict(coefficients)}
+    change = {"coefficients": dict(coefficients)}
     statement = _insert(session, CostRow).values(model=model, gpu_type=gpu_type, **change)
     statement = statement.on_conflict_do_update(index_elements=[CostRow.model, CostRow.gpu_type], set_=change)
     session.execute(statement)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Delete, Executable, Select, and_, delete, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Delete, Executable, Select, and_, delete, func, or_, select, text, union_all
 
 from cosmos_ops.errors import InputError
 from cosmos_ops.runs import RunStatus
-from cosmos_ops.store.tables import CostRow, HostFaultRow, JobRow, LeaseRow, PromptRow, RunRow, StoreRow
+from cosmos_ops.store.tables import WAITING, CostRow, HostFaultRow, JobRow, LeaseRow, PromptRow, RunRow, StoreRow
 
 IDS_AT_ONCE = 500
 """In one statement; SQLite takes some thousands."""
@@ -91,9 +91,8 @@ def newest_jobs(limit: int) -> Select[JobRow]:
 
 def waiting_runs() -> Executable:
     """Id, priority and parent of the runs that wait in the shared queue, oldest first."""
-    queued = RunRow.status == RunStatus.QUEUED.value
-    columns = select(RunRow.id, RunRow.priority, RunRow.parent_id)
-    return columns.where(queued, RunRow.priority.is_not(None)).order_by(RunRow.id)
+    # In the words of the index that holds them.
+    return select(RunRow.id, RunRow.priority, RunRow.parent_id).where(text(WAITING)).order_by(RunRow.id)
 
 
 def runs_of_ids(run_ids: Iterable[str]) -> Select[RunRow]:

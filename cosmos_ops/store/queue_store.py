@@ -84,8 +84,7 @@ class QueueStore(JobStore):
 
     def save_costs(self, costs: Mapping[tuple[str, str], Mapping[str, JsonValue]]) -> None:
         """Keep coefficients in the place of those of before."""
-        now = self._now()
         with self._database.write() as session:
             # Always in the same order, so that two writers never wait for each other.
             for (model, gpu_type), coefficients in sorted(costs.items(), key=lambda item: item[0]):
-                changes.save_costs(session, model, gpu_type, coefficients, now)
+                changes.save_costs(session, model, gpu_type, coefficients)

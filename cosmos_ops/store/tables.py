@@ -3,7 +3,7 @@
 from datetime import datetime, timezone
 
 from pydantic import JsonValue
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, Text
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -71,6 +71,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
 
 
+WAITING = "status = 'queued' AND priority IS NOT NULL"
+"""A run that waits in the shared queue."""
+
+
 class Table(DeclarativeBase):
     """Base of all tables."""
 
@@ -106,6 +110,8 @@ class RunRow(Table):
         Index(None, "flow_run_id", "id"),
         Index(None, "parent_id", "id"),
         Index(None, "job_id", "id"),
+        # What waits in the shared queue, however many runs there are beside it.
+        Index("ix_runs_waiting", "id", "priority", "parent_id", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -165,7 +171,6 @@ class CostRow(Table):
 
     model: Mapped[str] = mapped_column(primary_key=True)
     gpu_type: Mapped[str] = mapped_column(primary_key=True)
-    fitted_at: Mapped[datetime]
     coefficients: Mapped[JsonObject]
 
 

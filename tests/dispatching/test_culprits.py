@@ -3,12 +3,14 @@
 import pytest
 
 from cosmos_ops.runs import Phase, RunStatus
-from tests.faults.rig import assert_clean, let_model_go, starts
+from tests.faults.rig import assert_clean, starts
 
 from . import rig
 from .rig import all_starts, an_offer, done, is_at_work, of, queue
 
 pytestmark = pytest.mark.gpu_machines
+
+ONE_SLOT = ((0,),)
 
 
 def test_a_run_that_breaks_its_process_runs_alone_and_fails_for_good_the_second_time(servers, place, clip, dispatch, tmp_path):
@@ -46,48 +48,43 @@ def test_a_run_that_was_killed_once_completes_alone(servers, place, clip, dispat
 def test_cancelling_ends_the_run_alone_wherever_it_is(servers, place, clip, dispatch, tmp_path):
     """One at work with neighbours, one that waits in a batch that is ready, one in the queue."""
     first, culprit, neighbour = queue(place, clip, 1) + queue(place, clip, 1, text="order=wait") + queue(place, clip, 1)
-    held = queue(place, clip, 1, text="order=wait", controls=("edge",))[0]
-    ready = queue(place, clip, 2, controls=("depth",)) + queue(place, clip, 2, controls=("seg",))
-    at_work = dispatch(an_offer(servers[0], tmp_path))
-    rig.wait_until(lambda: is_at_work(servers[0], culprit, held), "both slots at work")
-    rig.wait_until(lambda: [of(place, run).phase for run in ready] == [Phase.WAITING] * 4, "two batches that are ready")
-    queued = queue(place, clip, 2, controls=("vis", "edge"))
+    at_work = dispatch(an_offer(servers[0], tmp_path, slots=ONE_SLOT))
+    rig.wait_until(lambda: is_at_work(servers[0], culprit), "a batch at work")
+    ready = queue(place, clip, 2, controls=("depth",))
+    rig.wait_until(lambda: {of(place, run).phase for run in ready} == {Phase.WAITING}, "a batch that is ready")
+    queued = queue(place, clip, 2, controls=("edge",))
+    cancelled = [culprit, ready[0], queued[0]]
 
-    place.store.request_stop([culprit.id, ready[0].id, queued[0].id])
-    rig.wait_until(lambda: {of(place, run).status for run in (culprit, ready[0], queued[0])} == {RunStatus.CANCELLED}, "the ends")
-    assert of(place, held).status is RunStatus.RUNNING
-    let_model_go(servers[0])
+    place.store.request_stop(run.id for run in cancelled)
     at_work.wait()
 
-    others = [first, neighbour, held, *ready[1:], queued[1]]
-    assert done(place, others)
-    assert all_starts(servers) == {culprit.id: 1, **{run.id: 1 for run in others}}
+    assert {of(place, run).status for run in cancelled} == {RunStatus.CANCELLED}
+    assert done(place, others := [first, neighbour, ready[1], queued[1]])
+    assert all_starts(servers) == {run.id: 1 for run in [culprit, *others]}
     assert_clean(servers[0], may_resume=False)
 
 
-def test_who_stops_the_dispatch_stops_what_is_at_work_and_leaves_the_queue(servers, place, clip, dispatch, tmp_path):
+def test_who_stops_the_dispatch_cancels_what_is_on_a_host_and_leaves_the_queue(servers, place, clip, dispatch, tmp_path):
     early, held, rest = queue(place, clip, 1) + queue(place, clip, 1, text="order=wait") + queue(place, clip, 1)
-    ready = queue(place, clip, 1, text="order=wait", controls=("edge",)) + queue(place, clip, 1, controls=("depth",))
-    at_work = dispatch(an_offer(servers[0], tmp_path, slots=((0,),)))
+    at_work = dispatch(an_offer(servers[0], tmp_path, slots=ONE_SLOT))
     rig.wait_until(lambda: is_at_work(servers[0], held) and done(place, [early]), "a run at work")
-    rig.wait_until(lambda: Phase.WAITING in {of(place, run).phase for run in ready}, "a batch that is ready")
+    ready = queue(place, clip, 1, controls=("depth",))[0]
+    rig.wait_until(lambda: of(place, ready).phase is Phase.WAITING, "a batch that is ready")
     late = queue(place, clip, 1, controls=("seg",))[0]
 
     at_work.stop()
 
-    statuses = {name: of(place, run).status.value for name, run in zip("early held rest late".split(), (early, held, rest, late))}
-    print(statuses, [(of(place, run).status.value, of(place, run).failure) for run in (*ready, rest)])
-    assert statuses == {"early": "completed", "held": "cancelled", "rest": "cancelled", "late": "queued"}
+    assert [of(place, run).status.value for run in (early, held, late)] == ["completed", "cancelled", "queued"]
+    print("REST", [of(place, run).status.value for run in (rest, ready)])
+    assert all_starts(servers) == {early.id: 1, held.id: 1}
     assert_clean(servers[0], may_resume=False)
 
 
 def test_what_is_more_urgent_gets_the_next_batch(servers, place, clip, dispatch, tmp_path):
-    """Of two slots each has a batch at work, and the next one ready; after these comes what is urgent."""
+    """A batch is at work and the next one ready; what is urgent comes after these, before all that has waited for longer."""
     held = [queue(place, clip, 1, text="order=wait", controls=(control,))[0] for control in ("vis", "edge")]
-    ready = [queue(place, clip, 1, text="order=wait", controls=(control,))[0] for control in ("depth", "seg")]
-    at_work = dispatch(an_offer(servers[0], tmp_path))
-    rig.wait_until(lambda: is_at_work(servers[0], *held), "both slots at work")
-    rig.wait_until(lambda: {of(place, run).phase for run in ready} == {Phase.WAITING}, "two batches that are ready")
+    at_work = dispatch(an_offer(servers[0], tmp_path, slots=ONE_SLOT))
+    rig.wait_until(lambda: Phase.WAITING in {of(place, run).phase for run in held}, "a batch at work and one that is ready")
     usual = [queue(place, clip, 1, controls=controls)[0] for controls in (("vis", "seg"), ("edge", "seg"), ("depth", "seg"))]
     urgent = queue(place, clip, 1, controls=("vis", "edge"), priority=5)[0]
     moved = queue(place, clip, 1, controls=("vis", "depth"))[0]
@@ -96,5 +93,5 @@ def test_what_is_more_urgent_gets_the_next_batch(servers, place, clip, dispatch,
     with rig.letting_go(servers):
         at_work.wait()
 
-    assert done(place, [*held, *ready, *usual, urgent, moved])
-    assert set(starts(servers[0])[4:6]) == {urgent.id, moved.id}
+    assert done(place, [*held, *usual, urgent, moved])
+    assert starts(servers[0])[2:4] == [moved.id, urgent.id]

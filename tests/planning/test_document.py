@@ -1,14 +1,22 @@
-"""The page about batching shows what the planner does: its worked example is computed here."""
+"""The pages about batching and the queue say what planner and dispatcher do: the worked example is computed here."""
 
 from pathlib import Path
 
 import pytest
 
+from cosmos_ops import cost_keeping
+from cosmos_ops.dispatching import assignments, bench, leftovers, settling
+from cosmos_ops.following import LEASE_S
 from cosmos_ops.planning import PUBLISHED, Goal, PlanOptions, SampleSize, plan
+from cosmos_ops.planning.batches import BATCH_SIZE_MAX
 from cosmos_ops.planning.published import CONTROL_SHARE
+from cosmos_ops.settings import Settings
+from deployments.catalog import DISPATCH_EVERY_S
 from tests.planning.samples import a_signature, a_slot, a_workload
 
-PAGE = (Path(__file__).parents[2] / "docs" / "batching.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "batching.md").read_text(encoding="utf-8")
+QUEUE = (DOCS / "queue.md").read_text(encoding="utf-8")
 
 
 def example():
@@ -71,7 +79,34 @@ def test_the_page_names_what_a_control_adds():
         f"{PlanOptions().batch_seconds_max / 3600:.0f} hours",
         f"{PlanOptions().batch_runs_max} runs",
         f"{PlanOptions().aging_s / 3600:.0f} hours of waiting",
+        f"at least {assignments.LEAD_MIN_S:.0f} s and at most {assignments.LEAD_MAX_S / 60:.0f} min before that end",
+        f"ready for {leftovers.RECALL_AFTER_S:.0f} s or more",
+        f"within {cost_keeping.WARM_FOR.total_seconds() / 3600:.0f} hours",
+        f"the newest {cost_keeping.JOBS_LEARNT_FROM} batches",
+        f"at most {BATCH_SIZE_MAX} to a batch",
     ],
 )
 def test_the_page_names_the_limits(words):
-    assert words in PAGE
+    assert words in " ".join(PAGE.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"Every {PlanOptions().aging_s / 3600:.0f} hours of waiting",
+        f"each of at most {PlanOptions().batch_seconds_max / 3600:.0f} hours",
+        f"`batch_minutes_max` ({PlanOptions().batch_seconds_max / 60:.0f})",
+        f"`batch_runs_max` ({PlanOptions().batch_runs_max})",
+        f"Every {DISPATCH_EVERY_S / 60:.0f} minutes",
+        f"`COSMOS_HOST_GIVE_UP_S` seconds ({Settings.model_fields['host_give_up_s'].default:.0f})",
+        f"for {bench.BENCH_MIN_S:.0f} s, after each further refusal for twice as long, at most {bench.BENCH_MAX_S / 60:.0f} min",
+        f"after {LEASE_S:.0f} s without a sign of life",
+    ],
+)
+def test_the_page_of_the_queue_names_the_limits(words):
+    assert words in " ".join(QUEUE.split())
+
+
+def test_the_page_of_the_queue_says_how_often_a_run_may_break_its_process():
+    assert settling.BREAKS_ALONE_MAX == 2
+    assert "breaks its process twice while it is alone" in QUEUE

@@ -103,7 +103,7 @@ def test_postgresql_searches_them_too(postgresql):
         sql = str(queries.waiting_runs().compile(connection, compile_kwargs={"literal_binds": True}))
         steps = "\n".join(row[0] for row in connection.execute(text(f"EXPLAIN {sql}")))
     engine.dispose()
-    assert "Index Scan using ix_runs_status_id on runs" in steps
+    assert "Index Only Scan using ix_runs_waiting on runs" in steps
     assert "Sort" not in steps
 
 

@@ -19,8 +19,8 @@ from deployments.environment import use_own_prefect
 from deployments.hosts import host
 from deployments.options import given_params, params_options
 from deployments.planning import plan_command
-from deployments.queue import queue_command
-from deployments.requests import render_command, submit_command
+from deployments.queue_commands import queue_command
+from deployments.request_commands import render_command, submit_command
 from deployments.server import known_server
 
 BAD_INPUT = 2

@@ -21,7 +21,7 @@ from cosmos_ops.workplace import Workplace
 from deployments.environment import use_own_prefect
 from deployments.host_blocks import check_ready, reach_prefect
 from deployments.server import known_server, running_server
-from flows.requests import DEMO_TEXT, InferenceSettings, PromptRequest
+from flows.forms import DEMO_TEXT, InferenceSettings, PromptRequest
 
 if TYPE_CHECKING:
     # Prefect reads its environment when it is imported, so it is imported only after `use_own_prefect`.

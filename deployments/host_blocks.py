@@ -148,7 +148,7 @@ def set_paused(settings: Settings, name: str, *, is_paused: bool) -> str:
             wake_dispatch(known.store, len(known.store.waiting()))
     if not is_paused:
         return f"Host {name} gets work again."
-    return f"Host {name} gets no new work" + (f"; {len(jobs)} jobs go on there to their end." if jobs else ".")
+    return f"Host {name} gets no new work" + (f"; jobs that go on there to their end: {len(jobs)}." if jobs else ".")
 
 
 def address_of(block: "GPUHost") -> str:

@@ -15,7 +15,7 @@ from cosmos_ops.runs import Queueing, Run
 from cosmos_ops.settings import Settings
 from cosmos_ops.workplace import Records
 from deployments.places import opened_records
-from deployments.requests import FILE, checked
+from deployments.request_commands import FILE, checked
 from deployments.server import known_server
 from flows.request_files import read_requests
 
@@ -92,13 +92,13 @@ def _prospect(place: Records, runs: Sequence[Run[Any]], slots: Sequence[str], op
     from cosmos_ops.dispatching.prospect import imagined_slots, prospect, slots_now
     from flows.dispatch import offers
 
-    now_s = time.time()
+    now_s, left_out = time.time(), list[str]()
     if slots:
         there = imagined_slots(slots, now_s)
     else:
         models = frozenset((run.family, mode) for run in runs if run.queueing is not None for mode in run.queueing.needs.modes)
-        there = slots_now(place.store, offers, models)
-    return prospect(place.store, runs, there, options=options, now_s=now_s)
+        there, left_out = slots_now(place.store, offers, models)
+    return prospect(place.store, runs, there, options=options, now_s=now_s, left_out=left_out)
 
 
 GOALS = click.Choice([goal.value for goal in Goal])

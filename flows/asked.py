@@ -11,9 +11,9 @@ from cosmos_ops.params import Params
 from cosmos_ops.runs import VIDEO, Prompt, Run
 from cosmos_ops.settings import Settings
 from cosmos_ops.store import Store
+from flows.forms import STAGES, StageSettings
 from flows.prompts import read_prompt, read_video_prompt
 from flows.request_files import PipelineRequest
-from flows.requests import STAGES, StageSettings
 from flows.sweeps import ONE_VARIANT, Variant, variants, varied
 
 

@@ -18,11 +18,12 @@ from flows import tasks
 from flows.cancellation import Cancellation, root_flow_run, stop_what_is_left, this_flow_run
 from flows.dispatch_report import FlowReport
 from flows.hosts import LOCAL, LOCAL_FAMILIES, connect, saved_hosts
+from flows.naming import dispatch_name
 from flows.stage import title_of
 from flows.workplace import records
 
 
-@flow(name="dispatch", on_cancellation=[stop_what_is_left])
+@flow(name="dispatch", flow_run_name=dispatch_name, on_cancellation=[stop_what_is_left])
 def dispatch(
     goal: Goal = Goal.BALANCED,
     mixing: Mixing = Mixing.AUTOMATIC,

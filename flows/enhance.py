@@ -6,9 +6,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.cancellation import root_flow_run, stop_what_is_left
+from flows.forms import DEMO_PROMPTS, EnhanceSettings, Family, PromptRequest
 from flows.naming import flow_run_name
 from flows.prompts import make_requests
-from flows.requests import DEMO_PROMPTS, EnhanceSettings, Family, PromptRequest
 from flows.stage import conclude, stage
 
 

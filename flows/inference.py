@@ -6,10 +6,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.cancellation import root_flow_run, stop_what_is_left
+from flows.forms import DEMO_PROMPTS, Family, InferenceSettings, PromptRequest, Sweep
 from flows.naming import flow_run_name
 from flows.prompts import make_requests
 from flows.request_files import PipelineRequest
-from flows.requests import DEMO_PROMPTS, Family, InferenceSettings, PromptRequest, Sweep
 from flows.stage import conclude, stage
 from flows.submit import queued
 from flows.sweeps import variants

@@ -6,7 +6,7 @@ from cosmos_ops.errors import InputError
 from cosmos_ops.intake import ADDRESS, check_file, find_videos
 from cosmos_ops.media.cityscape import write_cityscape
 from cosmos_ops.settings import Settings
-from flows.requests import NO_INPUT, PromptRequest
+from flows.forms import NO_INPUT, PromptRequest
 
 
 def find_inputs(request: PromptRequest) -> dict[str, Path]:

@@ -1,5 +1,6 @@
 """The names of flow runs: they say what the flow run works on."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ NAME_LENGTH_MAX = 40
 def flow_run_name() -> str:
     """Such as `inference: misty canyon, neon street and 4 more`."""
     return f"{runtime.flow_run.flow_name}: {work_title()}"
+
+
+def dispatch_name() -> str:
+    """Such as `dispatch 2026-11-25 21:53`: it works on whatever waits."""
+    return f"dispatch {datetime.now():%Y-%m-%d %H:%M}"
 
 
 def work_title() -> str:

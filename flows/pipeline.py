@@ -13,10 +13,7 @@ from cosmos_ops.runs import VIDEO, Run, RunStatus
 from cosmos_ops.workplace import Records
 from flows.cancellation import is_over, root_flow_run, stop_what_is_left
 from flows.enhance import enhance as enhance_flow
-from flows.inference import inference as inference_flow
-from flows.naming import flow_run_name, work_title
-from flows.prompts import read_video_prompt, request_places
-from flows.requests import (
+from flows.forms import (
     DEMO_PROMPTS,
     STAGES,
     EnhanceSettings,
@@ -27,6 +24,9 @@ from flows.requests import (
     Sweep,
     UpscaleSettings,
 )
+from flows.inference import inference as inference_flow
+from flows.naming import flow_run_name, work_title
+from flows.prompts import read_video_prompt, request_places
 from flows.stage import attempts, conclude, request_key, runs_of
 from flows.upscale import upscale as upscale_flow
 from flows.workplace import records

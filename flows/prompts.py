@@ -7,8 +7,8 @@ from cosmos_ops.errors import InputError
 from cosmos_ops.intake import check_text, storable
 from cosmos_ops.runs import Prompt
 from cosmos_ops.store import Store
+from flows.forms import PromptRequest, StageSettings
 from flows.inputs import find_inputs
-from flows.requests import PromptRequest, StageSettings
 from flows.stage import Request, request_key
 from flows.sweeps import ONE_VARIANT, Variant, varied
 

@@ -10,9 +10,9 @@ from cosmos_ops.queueing import enqueue
 from cosmos_ops.runs import VIDEO, NextStage, Prompt, Run
 from cosmos_ops.settings import Settings
 from cosmos_ops.workplace import Records
+from flows.forms import StageSettings
 from flows.prompts import make_requests, read_video_prompt
 from flows.request_files import PipelineRequest
-from flows.requests import StageSettings
 from flows.stage import Request, request_key
 from flows.sweeps import ONE_VARIANT, Variant, variants
 

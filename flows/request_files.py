@@ -16,8 +16,7 @@ from cosmos_ops.intake import ADDRESS
 from cosmos_ops.operations import FAMILIES, OPERATIONS, family_for
 from cosmos_ops.params import SHOWN_LENGTH_MAX
 from cosmos_ops.settings import Settings
-from flows.inputs import find_inputs
-from flows.requests import (
+from flows.forms import (
     NO_INPUT,
     STAGES,
     EnhanceSettings,
@@ -28,6 +27,7 @@ from flows.requests import (
     Sweep,
     UpscaleSettings,
 )
+from flows.inputs import find_inputs
 
 FILE_BYTES_MAX = 50_000_000
 SHORT_FORM = tuple(name for name in PromptRequest.model_fields if name != "inference")

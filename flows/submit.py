@@ -6,10 +6,7 @@ from cosmos_ops.errors import InputError, RunsFailedError
 from cosmos_ops.runs import Run, RunStatus
 from cosmos_ops.workplace import Records
 from flows.cancellation import root_flow_run, this_flow_run
-from flows.naming import flow_run_name
-from flows.queueing import queue_request
-from flows.request_files import PipelineRequest
-from flows.requests import (
+from flows.forms import (
     DEMO_PROMPTS,
     STAGES,
     EnhanceSettings,
@@ -20,6 +17,9 @@ from flows.requests import (
     Sweep,
     UpscaleSettings,
 )
+from flows.naming import flow_run_name
+from flows.queueing import queue_request
+from flows.request_files import PipelineRequest
 from flows.waking import wake_dispatch
 from flows.workplace import records
 

@@ -13,9 +13,9 @@ from cosmos_ops.params import Params
 from cosmos_ops.runs import VIDEO, Prompt, RunStatus
 from cosmos_ops.store import RunFilter, Store
 from flows.cancellation import root_flow_run, stop_what_is_left
+from flows.forms import Family, UpscaleSettings
 from flows.naming import flow_run_name
 from flows.prompts import request_places
-from flows.requests import Family, UpscaleSettings
 from flows.stage import Request, conclude, request_key, stage
 
 

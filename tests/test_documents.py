@@ -22,8 +22,8 @@ from deployments.cli import cli
 from deployments.reference import models_page, parameters_page, request_schema
 from deployments.reference.facts import FACTS, RESULTS
 from flows.dispatch import dispatch
+from flows.forms import PromptRequest
 from flows.request_files import PipelineRequest, read_requests
-from flows.requests import PromptRequest
 from tests.faults import printed
 from tests.planning.samples import a_signature, a_slot, a_workload
 

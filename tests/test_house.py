@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,11 @@ def test_import_linter_finds_a_planted_violation_of_every_contract(tmp_path):
     verdicts = dict(re.findall(r"(?m)^(.+) (KEPT|BROKEN)(?: \(.*\))?$", done.stdout))
     assert done.returncode == 1
     assert verdicts == dict.fromkeys(PLANTED, "BROKEN"), done.stdout
+
+
+@pytest.mark.parametrize("folder", ["flows", "blocks", "deployments"])
+def test_no_module_hides_a_library(folder):
+    # Prefect loads a flow from its file and leaves the folder of that file first on the path: `import requests` of a library
+    # would find a module of ours of that name.
+    names = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+    assert [name for name in sorted(names) if find_spec(name) is not None] == []

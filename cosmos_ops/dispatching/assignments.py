@@ -105,11 +105,11 @@ class Lanes:
         mine = [one for one in self._active if one.place == place and not one.is_computed]
         return sorted(mine, key=lambda one: not one.is_computing)
 
-    def is_free(self, place: Place) -> bool:
-        """Whether a lane wants its next batch: it has nothing to do, or the last one is nearly done."""
+    def is_free(self, place: Place, *, makes_ready: bool) -> bool:
+        """Whether a lane wants its next batch: it has nothing to do, or makes one ready because the last one is nearly done."""
         mine = self.on(place)
-        if not mine:
-            return True
+        if not mine or not makes_ready:
+            return not mine
         if len(mine) > 1 or not mine[0].is_computing:
             return False
         return mine[0].seconds_left(datetime.now(timezone.utc)) <= self._lead_s(place[0])

@@ -176,6 +176,12 @@ class Crew:
             logger.info("Host {} is ready: {} slots", after.name, len(after.slots))
 
 
+def left_out_of(members: Mapping[str, Member]) -> list[str]:
+    """Why hosts get no work, as they were found at the last look."""
+    found = {name: member.problem or "it is paused" for name, member in sorted(members.items()) if not member.is_usable}
+    return [f"host {name} gets no work: {why}" for name, why in found.items() if not members[name].is_gone]
+
+
 def slot_facts(host: Host) -> tuple[SlotFacts, ...]:
     """Ask a host for the GPUs of its slots; of one that nvidia-smi does not name nothing is known, so nothing is ruled out."""
     gpus = {gpu.index: gpu for gpu in host.gpus()}

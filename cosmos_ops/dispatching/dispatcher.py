@@ -10,7 +10,7 @@ from cosmos_ops import planning
 from cosmos_ops.cost_keeping import known_costs, learn
 from cosmos_ops.dispatching.assignments import Assignment, Lanes, Place
 from cosmos_ops.dispatching.bench import Bench
-from cosmos_ops.dispatching.crew import Crew, Member, Offer
+from cosmos_ops.dispatching.crew import Crew, Member, Offer, left_out_of
 from cosmos_ops.dispatching.leftovers import Leftovers
 from cosmos_ops.dispatching.lives import Lives
 from cosmos_ops.dispatching.opening import RECENT_JOBS
@@ -35,6 +35,8 @@ LEARN_EVERY_S = 60.0
 LEFTOVERS_EVERY_S = 10.0
 FIRST_LOOK_LIMIT_S = 60.0
 """How long hosts that have not answered yet are waited for before their runs are said to have no host."""
+GATHER_S = 10.0
+"""How long the first batches wait for hosts that have not answered yet: planned without these, they would be too long."""
 STOP_LIMIT_S = 20.0
 """A supervisor kills its flow 30 s after it asked it to end."""
 
@@ -169,8 +171,9 @@ class Dispatcher:
     def _hand_out(self, members: Mapping[str, Member]) -> None:
         """Plan anew if that can change anything, and give each lane that wants one its first batch."""
         places = [(name, index) for name, member in members.items() if member.is_usable for index in range(len(member.slots))]
-        wanting = [place for place in places if self._lanes.is_free(place)]
-        if self._lanes.active and not wanting:
+        # A host without slots starts what it is given at once.
+        wanting = [place for place in places if self._lanes.is_free(place, makes_ready=members[place[0]].host.slot_count > 0)]
+        if (self._lanes.active and not wanting) or self._is_gathering(members):
             return
         state: object = (
             self._queue_version,
@@ -203,6 +206,11 @@ class Dispatcher:
         self._lanes.add(assignment)
         self._lives.begin(assignment, members[assignment.place[0]])
 
+    def _is_gathering(self, members: Mapping[str, Member]) -> bool:
+        """Whether some host may still answer the first look."""
+        is_early = time.monotonic() - self._started_at < GATHER_S
+        return is_early and not all(member.was_seen for member in members.values())
+
     def _is_done(self) -> bool:
         """Whether no lane has anything to do and no run that waits can be placed, now that all hosts were looked at."""
         if self._lanes.active or (self._waiting and self._bench.is_worth_waiting):
@@ -223,12 +231,6 @@ class Dispatcher:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
-
-
-def left_out_of(members: Mapping[str, Member]) -> list[str]:
-    """Why hosts get no work, as they were found at the last look."""
-    found = {name: member.problem or "it is paused" for name, member in sorted(members.items()) if not member.is_usable}
-    return [f"host {name} gets no work: {why}" for name, why in found.items() if not members[name].is_gone]
 
 
 def first_on(plan: Plan, place: Place) -> PlannedBatch | None:

@@ -5,14 +5,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from cosmos_ops.cost_keeping import known_costs
 from cosmos_ops.dispatching.assignments import Lanes
 from cosmos_ops.dispatching.bench import Bench
-from cosmos_ops.dispatching.crew import Crew, Member, ModelMode, Offer
+from cosmos_ops.dispatching.crew import Crew, Member, ModelMode, Offer, left_out_of
 from cosmos_ops.dispatching.opening import RECENT_JOBS
 from cosmos_ops.dispatching.slots import SlotView
 from cosmos_ops.errors import InputError
@@ -60,18 +60,37 @@ def settings_of(run: Run[Any]) -> int:
     return hash(json.dumps({name: value for name, value in values.items() if name not in weights}, sort_keys=True))
 
 
-def prospect(store: Store, runs: Iterable[Run[Any]], slots: Sequence[Slot], *, options: PlanOptions, now_s: float) -> Prospect:
-    """Plan runs on slots with the costs that are known."""
+def prospect(
+    store: Store,
+    runs: Iterable[Run[Any]],
+    slots: Sequence[Slot],
+    *,
+    options: PlanOptions,
+    now_s: float,
+    left_out: Sequence[str] = (),
+) -> Prospect:
+    """Plan runs on slots with the costs that are known.
+
+    Args:
+        store: Knows the costs.
+        runs: What is planned.
+        slots: Where.
+        options: How.
+        now_s: Unix seconds from which on slots are used.
+        left_out: Hosts that are left out, each with the reason, which is said of runs that have to wait.
+    """
     known = {run.id: run for run in runs}
     workloads, costs = [workload_of(run) for run in known.values()], known_costs(store)
     made = plan(workloads, slots, costs, now_s=now_s, options=options)
+    made = replace(made, waiting={run_id: "; ".join([why, *left_out]) for run_id, why in made.waiting.items()})
     settings = {run_id: settings_of(run) for run_id, run in known.items()}
     return Prospect(made, workloads, slots, costs, settings, now_s)
 
 
-def slots_now(store: Store, offers: Callable[[], Iterable[Offer]], models: frozenset[ModelMode]) -> list[Slot]:
-    """The slots of all hosts that answer, busy ones with their expected end."""
-    return SlotView(store, Lanes(), Bench(), store.recent_jobs(limit=RECENT_JOBS)).slots(looked_at(offers, models))
+def slots_now(store: Store, offers: Callable[[], Iterable[Offer]], models: frozenset[ModelMode]) -> tuple[list[Slot], list[str]]:
+    """The slots of all hosts that answer, busy ones with their expected end; and why other hosts are left out."""
+    members = looked_at(offers, models)
+    return SlotView(store, Lanes(), Bench(), store.recent_jobs(limit=RECENT_JOBS)).slots(members), left_out_of(members)
 
 
 def looked_at(offers: Callable[[], Iterable[Offer]], models: frozenset[ModelMode]) -> dict[str, Member]:

@@ -13,7 +13,7 @@ from cosmos_ops.settings import Settings
 from deployments.reference import probing
 from deployments.reference.facts import FACTS, NOTHING, RESULTS, UNKNOWN
 from deployments.reference.tables import table
-from flows.requests import STAGES
+from flows.forms import STAGES
 
 INTRODUCTION = """\
 # Families of models

@@ -105,7 +105,7 @@ class Measured:
             makespan_bound(self.runs, self.slots, costs, self.began.timestamp()) for costs in (rig.true_costs(), self.fitted)
         )
         write_picture(shown, PICTURE)
-        print(f"dispatch: {headline(shown)}")
+        print(f"dispatch: {headline(shown)} ({os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f})")
         print(f"    GPUs busy until the queue is empty: {100 * busy:.1f} % ({verdict(busy > BUSY_MIN)}: above 95 %)")
         print(
             f"    until the last process has ended, since the flow began {whole_s:.1f} s, since staging in began "

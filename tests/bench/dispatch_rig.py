@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cosmos_ops.planning import PUBLISHED, CostModel
 from cosmos_ops.planning.costs import Coefficients
-from flows.requests import InferenceSettings, PromptRequest
+from flows.forms import InferenceSettings, PromptRequest
 from tests.faults.rig import save_block
 from tests.hosts import leaks
 from tests.hosts.images import image_store

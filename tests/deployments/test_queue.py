@@ -55,12 +55,12 @@ def test_runs_are_moved_and_taken_out(home, queued):
     assert sorted(queue()) == sorted(queued)
     last = queue()[-1]
 
-    assert called("queue", "front", last) == "1 runs have the priority 1 now.\n"
+    assert called("queue", "front", last) == "Runs with the priority 1 now: 1\n"
     records = json.loads(called("queue", "--json"))
     assert (records[0]["run"], records[0]["position"], records[0]["priority"]) == (last, 1, 1)
     assert all(record["host"] == "local" and record["starts_in_s"] >= 0 for record in records)
 
-    assert called("queue", "priority", "-5", last) == "1 runs have the priority -5 now.\n"
+    assert called("queue", "priority", "-5", last) == "Runs with the priority -5 now: 1\n"
     assert queue()[-1] == last
 
     assert called("queue", "cancel", last, queued[0]).count(": cancelled") == 2

@@ -167,6 +167,6 @@ def test_what_is_queued_wakes_the_dispatcher_and_goes_through_all_stages(serving
     lines = done.stdout.splitlines()
     assert lines[0].startswith("inference rs_")
     assert lines[0].endswith(": queued")
-    assert lines[1].startswith("1 runs are in the queue, each followed by its next stages")
+    assert lines[1].startswith("Runs in the queue: 1, each followed by its next stages")
     assert [line.partition(" rs_")[0] for line in lines[2:]] == ["inference", "upscale"]
     assert all(": completed in " in line for line in lines[2:])

@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
             Records(store, ResultsFolder(Settings().outputs_folder)),
             this_process(),
             offers=lambda: offers,
-            carrier=lambda work: PlainCarrier(),
+            carrier=lambda _: PlainCarrier(),
             is_stopping=lambda: False,
         )
         answer = dispatcher.run()

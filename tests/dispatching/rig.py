@@ -63,7 +63,7 @@ class Dispatch:
             self.place,
             self.owner,
             offers=lambda: tuple(self.offers),
-            carrier=lambda work: PlainCarrier(),
+            carrier=lambda _: PlainCarrier(),
             is_stopping=self._stop.is_set,
             report=self.report,
             give_up_s=self.give_up_s,

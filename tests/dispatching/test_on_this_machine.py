@@ -3,7 +3,7 @@
 import pytest
 
 from flows.dispatch import dispatch
-from flows.requests import PromptRequest
+from flows.forms import PromptRequest
 from flows.submit import submit
 from tests.builders import a_clip, recorded
 

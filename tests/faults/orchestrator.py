@@ -10,8 +10,8 @@ from tests.faults import gates
 def main(host, clip, answer, *texts):
     gates.install()
     from flows import cancellation, tasks
+    from flows.forms import InferenceSettings, PromptRequest
     from flows.inference import inference
-    from flows.requests import InferenceSettings, PromptRequest
     from tests.builders import only
 
     # As often as always, but not for most of a minute.

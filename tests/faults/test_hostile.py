@@ -59,8 +59,8 @@ def test_a_workspace_of_any_name_works(name, machine, tmp_path):
 
 
 def test_hostile_texts_names_and_files_of_a_request(prefect_api, home, server, tmp_path, monkeypatch):
+    from flows.forms import InferenceSettings, PromptRequest
     from flows.inference import inference
-    from flows.requests import InferenceSettings, PromptRequest
     from tests.builders import only
 
     rig.save_block(server, "gpu-a", environment={"HOSTILE": HOSTILE[0], "LINES": "a\nb"})

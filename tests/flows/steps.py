@@ -16,7 +16,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.logging.handlers import APILogWorker
 
-from flows.requests import InferenceSettings, PromptRequest
+from flows.forms import InferenceSettings, PromptRequest
 from tests.builders import Recorded, recorded
 
 

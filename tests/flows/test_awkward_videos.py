@@ -5,8 +5,8 @@ from fractions import Fraction
 import pytest
 
 from cosmos_ops.media.probe import probe
+from flows.forms import UpscaleSettings
 from flows.pipeline import pipeline
-from flows.requests import UpscaleSettings
 from tests.builders import a_clip, left_over, only
 from tests.media.videos import NTSC_FILM, stamps, turned, write_vfr_clip
 

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from flows.enhance import enhance
+from flows.forms import InferenceSettings, PromptRequest, UpscaleSettings
 from flows.inference import inference
 from flows.pipeline import pipeline
-from flows.requests import InferenceSettings, PromptRequest, UpscaleSettings
 from flows.upscale import upscale
 from tests.builders import a_clip, only
 

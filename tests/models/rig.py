@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cosmos_ops.checkpoints import MODES, checkpoints_for
 from cosmos_ops.remote.fetcher.places import LISTINGS, file_path
+from flows.forms import InferenceSettings, PromptRequest
 from flows.inference import inference
-from flows.requests import InferenceSettings, PromptRequest
 from tests.builders import recorded
 from tests.faults.rig import count_folder, let_model_go, save_block, starts
 from tests.hosts.machine import GPUMachine

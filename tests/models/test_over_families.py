@@ -3,8 +3,8 @@
 import pytest
 
 from cosmos_ops.runs import RunStatus
+from flows.forms import EnhanceSettings, InferenceSettings, PromptRequest
 from flows.pipeline import pipeline
-from flows.requests import EnhanceSettings, InferenceSettings, PromptRequest
 from tests.builders import a_clip, recorded
 from tests.faults.rig import assert_clean
 

@@ -13,7 +13,7 @@ from cosmos_ops.operations.inference_preview import InferencePreview
 from cosmos_ops.params import Params, PerProcess, PerRun, active_controls, parameters, process_arguments, spec_values
 from cosmos_ops.planning import control_signature
 from deployments.options import given_params, params_options
-from flows.requests import PromptRequest, settings_model
+from flows.forms import PromptRequest, settings_model
 from tests.builders import a_run, only
 
 

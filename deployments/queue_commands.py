@@ -15,6 +15,7 @@ from cosmos_ops.store import Store
 
 Say = Callable[[str], None]
 POLL_S = 1.0
+INTERRUPTED = 130
 
 
 def watch(store: Store, keys: Sequence[str], say: Say) -> None:
@@ -32,7 +33,11 @@ def watch(store: Store, keys: Sequence[str], say: Say) -> None:
                 say(_ended(run))
         if all(run.status.is_final for run in runs):
             break
-        time.sleep(POLL_S)
+        try:
+            time.sleep(POLL_S)
+        except KeyboardInterrupt:
+            say("Not watched any more; the runs go on, and `cosmos runs list` shows what becomes of them.")
+            raise click.exceptions.Exit(INTERRUPTED) from None
     if bad := [run for run in runs if run.status is not RunStatus.COMPLETED]:
         raise RunsFailedError(f"{len(bad)} of {len(runs)} runs did not complete; `cosmos runs show ID` has more")
 
@@ -103,7 +108,7 @@ def _moved(store: Store, run_ids: Sequence[str], priority: int) -> None:
     runs = _found(store, run_ids)
     if other := [run.id for run in runs if run.status is not RunStatus.QUEUED or run.queueing is None]:
         raise InputError(f"not in the shared queue: {', '.join(other)}; nothing was changed")
-    click.echo(f"{store.set_priority(run_ids, priority)} runs have the priority {priority} now.")
+    click.echo(f"Runs with the priority {priority} now: {store.set_priority(run_ids, priority)}")
 
 
 def _found(store: Store, run_ids: Sequence[str]) -> list[Run[Any]]:

@@ -92,7 +92,7 @@ def submit(path: Path, *, priority: int, watches: bool, say: Say) -> None:
     requests, server = read_requests(path), known_server(Settings())
     checked(requests, path, say, api_url=server)
     from deployments.places import opened_records
-    from deployments.queue import watch
+    from deployments.queue_commands import watch
     from flows.queueing import queue_request
     from flows.waking import wake_dispatch
 
@@ -103,7 +103,7 @@ def submit(path: Path, *, priority: int, watches: bool, say: Say) -> None:
         for run in runs:
             say(f"{run.operation} {run.id}: {run.status.value}")
         follow_up = ", each followed by its next stages" if any(run.queueing and run.queueing.then for run in runs) else ""
-        say(f"{len(runs)} runs are in the queue{follow_up}; `cosmos queue` shows when they are expected to start.")
+        say(f"Runs in the queue: {len(runs)}{follow_up}; `cosmos queue` shows when they are expected to start.")
         if server is None:
             say("No server is there to dispatch them; `cosmos up` starts one.")
         else:

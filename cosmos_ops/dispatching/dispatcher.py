@@ -165,7 +165,8 @@ class Dispatcher:
                     learn(self.place.store)
                 self._job_ids.append(assignment.job.id)
                 self.report.ended(assignment)
-            # What was not claimed, or went back, waits again.
+            # What was not claimed, or went back, waits again, maybe as another one.
+            self._pending.forget(assignment.run_ids)
             self._due["queue"] = 0.0
 
     def _hand_out(self, members: Mapping[str, Member]) -> None:

@@ -32,9 +32,7 @@ class Pending:
         """
         waiting = {one.run_id: one for one in self._store.waiting()}
         gone = self._workloads.keys() - waiting.keys()
-        for run_id in gone:
-            del self._workloads[run_id], self._settings[run_id]
-            self._parents.pop(run_id, None)
+        self.forget(gone)
         # Of a very long queue the oldest come first; the others wait anyway.
         new = sorted(waiting.keys() - self._workloads.keys())[:READ_AT_ONCE]
         self._read(new, waiting)
@@ -42,7 +40,15 @@ class Pending:
         moved = [one for one in known if self._workloads[one.run_id].priority != one.priority]
         for one in moved:
             self._workloads[one.run_id] = replace(self._workloads[one.run_id], priority=one.priority)
-        return bool(gone or new or moved or self._drop_parents())
+        has_ready = self._drop_parents()
+        return bool(gone or new or moved or has_ready)
+
+    def forget(self, run_ids: Iterable[str]) -> None:
+        """Read these runs anew if they wait again: one that broke its process meanwhile is to run alone."""
+        for run_id in run_ids:
+            self._workloads.pop(run_id, None)
+            self._settings.pop(run_id, None)
+            self._parents.pop(run_id, None)
 
     def known(self) -> Collection[str]:
         """Ids of all runs that wait."""

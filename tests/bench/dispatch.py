@@ -231,7 +231,8 @@ def measured(folder: Path) -> Measured:
     with records() as place:
         runs = place.store.runs_of_ids(ids)
         modes = frozenset((run.family, mode) for run in runs for mode in run.queueing.needs.modes)
-        slots = [slot for slot in slots_now(place.store, offers, modes) if rig.FAMILY in slot.families]
+        there, _ = slots_now(place.store, offers, modes)
+        slots = [slot for slot in there if rig.FAMILY in slot.families]
         assert len(slots) == len(rig.NAMES) * len(rig.SLOTS)
         fitted = known_costs(place.store)
         began_at = utc_now()

@@ -21,7 +21,7 @@ from cosmos_ops.names import new_id
 from cosmos_ops.queueing import enqueue
 from cosmos_ops.remote.ssh_host import SSHHost
 from cosmos_ops.results import ResultsFolder
-from cosmos_ops.runs import VIDEO, Prompt, Run, RunStatus
+from cosmos_ops.runs import VIDEO, Phase, Prompt, Run, RunStatus
 from cosmos_ops.store import Store
 from cosmos_ops.workplace import Records
 from tests.builders import a_run, only
@@ -85,6 +85,10 @@ class Dispatch:
         """The hosts as the dispatcher knows them now."""
         return self._dispatcher._crew.members()
 
+    def priorities(self) -> dict[str, int]:
+        """The runs that wait, as the dispatcher knows them now."""
+        return {one.run_id: one.priority for one in self._dispatcher._pending.ready(())}
+
     def says(self, *words: str) -> bool:
         """Whether all of these words are in the reasons for which runs wait."""
         reasons = " ".join(self._dispatcher._waiting.values())
@@ -142,11 +146,11 @@ def statuses(store: Store) -> dict[str, str]:
     return {run.id: run.status.value for run in store.runs(limit=1000)}
 
 
-def wait_until(is_true, what: str, limit_s: float = LIMIT_S) -> None:
+def wait_until(is_true, what: str, limit_s: float = LIMIT_S, *, pause_s: float = 0.05) -> None:
     until = time.monotonic() + limit_s
     while not is_true():
         assert time.monotonic() < until, f"never seen: {what}"
-        time.sleep(0.05)
+        time.sleep(pause_s)
 
 
 def of(place: Records, run: Run) -> Run:
@@ -207,12 +211,14 @@ def letting_go(machines: Iterable[GPUMachine]):
     return in_background(work)
 
 
-def killing(machines: Iterable[GPUMachine], run: Run):
-    """The container that works on a run is killed from outside, each time."""
+def killing(machines: Iterable[GPUMachine], place: Records, run: Run):
+    """The container that works on a run is killed from outside, each time that its work on it has been heard of."""
 
     def work(over: threading.Event) -> None:
         killed = 0
         while not over.wait(0.05):
+            if of(place, run).phase is not Phase.SAMPLING:
+                continue
             for machine in machines:
                 for found in containers(machine) if all_starts(machines)[run.id] > killed else ():
                     if run.id in found["Labels"]["cosmos.runs"] and found["State"] == "running":

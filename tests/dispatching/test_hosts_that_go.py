@@ -3,8 +3,8 @@
 import pytest
 
 from cosmos_ops.operations.inference_transfer1 import InferenceTransfer1
-from cosmos_ops.runs import RunStatus
-from tests.faults.rig import assert_clean, let_model_go
+from cosmos_ops.runs import Phase, RunStatus
+from tests.faults.rig import a_clip_for, assert_clean, let_model_go, starts
 
 from . import rig
 from .rig import all_starts, an_offer, done, is_at_work, no_sshd, of, queue
@@ -38,6 +38,20 @@ def test_the_runs_of_a_host_that_stays_away_are_finished_on_the_other(servers, p
     assert all_starts(servers) == {run.id: 1 + (run is held) for run in [*early, held, *later, *back]}
     for server in servers:
         assert_clean(server, may_resume=True)
+
+
+def test_the_run_of_a_host_that_goes_while_its_outputs_come_home_is_done_again(servers, place, dispatch, tmp_path):
+    gone, stays = servers
+    run = queue(place, a_clip_for("staging in", tmp_path / "long.mp4"))[0]
+    at_work = dispatch(an_offer(gone, tmp_path), give_up_s=1.0)
+    rig.wait_until(lambda: of(place, run).phase is Phase.STAGING_OUT, "outputs on their way home", pause_s=0.002)
+
+    with no_sshd(gone):
+        at_work.offers.append(an_offer(stays, tmp_path))
+        at_work.wait()
+
+    assert done(place, [run]), of(place, run).failure
+    assert (starts(gone), starts(stays)) == ([run.id], [run.id])
 
 
 def test_a_host_that_is_paused_ends_its_batch_and_works_again_when_it_is_resumed(servers, place, clip, dispatch, tmp_path):

@@ -1,6 +1,5 @@
 """The shared queue on two simulated servers with two slots each: every slot works, and nothing is lost when something fails."""
 
-
 import pytest
 
 from cosmos_ops.runs import RunStatus

@@ -192,9 +192,10 @@ def _place_of(item: JobItem, output: OutputFile) -> PurePosixPath:
 
 def clean_up(job: Job, host: Host, *, keeps_files: bool = False) -> None:
     """Remove the container and the job's folder; only when all that matters is home and recorded."""
-    host.remove(job.container_name)
+    # The container is what others find the rest by.
     if not keeps_files:
         host.remove_folder(job.host_folder)
+    host.remove(job.container_name)
 
 
 def patiently(watch: Watch, step: Callable[[], T]) -> T:

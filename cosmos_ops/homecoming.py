@@ -13,7 +13,7 @@ from threading import Thread
 from loguru import logger
 
 from cosmos_ops import execution
-from cosmos_ops.errors import CosmosError, HostUnreachableError, RunCancelledError, SampleBlockedError, TransferError
+from cosmos_ops.errors import CosmosError, HostGivenUpError, HostUnreachableError, RunCancelledError, SampleBlockedError, TransferError
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Follower, Porter
 from cosmos_ops.intake import used_videos
@@ -99,6 +99,9 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
             continue
         try:
             home[item.run_id] = _tried_to_bring_home(follower, item, outcome)
+        except HostGivenUpError:
+            # Nothing is lost but time: the runs are carried out elsewhere.
+            raise
         except CosmosError as error:
             home[item.run_id] = error if isinstance(outcome, NotCompleted) else _kept_on_host(error, job, place)
             place.results.clear_staging(item.run_id)

@@ -178,12 +178,20 @@ class _Found:
         self.interrupted += run_ids
 
 
-def remove_unowned(place: Workplace) -> list[str]:
-    """Stop and remove the containers of this store whose job has ended or is not recorded; returns their names."""
+def remove_unowned(place: Workplace, *, running_only: bool = False) -> list[str]:
+    """Stop and remove the containers of this store whose job has ended or is not recorded.
+
+    Args:
+        place: The store and the host.
+        running_only: Whether to leave those that have ended, which somebody may be about to clean up.
+
+    Returns:
+        Their names.
+    """
     removed = []
     for state in place.host.find({STORE_LABEL: place.store.id}):
         job_id = state.labels.get(JOB_LABEL, "")
-        if not _is_open(place.store, job_id):
+        if not _is_open(place.store, job_id) and not (running_only and state.exit is not None):
             place.host.stop(state.name, grace_s=0)
             place.host.remove(state.name)
             place.host.remove_folder(host_folder(job_id))

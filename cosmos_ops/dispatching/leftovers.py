@@ -50,7 +50,8 @@ class Leftovers:
 
     def _tidy(self, member: Member) -> None:
         with suppress(CosmosError):
-            for name in remove_unowned(Workplace(self._place.store, self._place.results, member.host, self._owner)):
+            place = Workplace(self._place.store, self._place.results, member.host, self._owner)
+            for name in remove_unowned(place, running_only=True):
                 logger.info("Host {}: the container {} is removed, its runs went to another host", member.name, name)
 
     def _has_ended(self, job_id: str) -> bool:

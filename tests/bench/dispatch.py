@@ -37,7 +37,7 @@ from tests.bench import dispatch_rig as rig
 from tests.bench import waking
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "dispatch.png"
-BATCH_MINUTES_MAX = 7
+BATCH_MINUTES_MAX = 10
 """Two hours, scaled."""
 LEARNT_RUNS_MAX = 2
 """Runs of a batch while costs are learnt, for more than a few loads."""

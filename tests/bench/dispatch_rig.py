@@ -20,7 +20,7 @@ from tests.models.image import MODEL_IMAGES, give_models
 from tests.models.rig import fill_models
 
 FAMILY, GPU = "transfer25", "H100"
-SCALE = 18.0
+SCALE = 12.0
 """Below the 20 by which costs may be off at the start and are still learnt."""
 WIDTH_PX, HEIGHT_PX = 160, 90
 PIXELS = 1280 * 704 / (1280 * 720)

@@ -51,11 +51,13 @@ def test_cancelling_ends_the_run_alone_wherever_it_is(servers, place, clip, disp
     at_work = dispatch(an_offer(servers[0], tmp_path, slots=ONE_SLOT))
     rig.wait_until(lambda: is_at_work(servers[0], culprit), "a batch at work")
     ready = queue(place, clip, 2, controls=("depth",))
-    rig.wait_until(lambda: {of(place, run).phase for run in ready} == {Phase.WAITING}, "a batch that is ready")
+    rig.wait_until(lambda: of(place, ready[0]).phase is Phase.WAITING, "a batch that is ready")
     queued = queue(place, clip, 2, controls=("edge",))
     cancelled = [culprit, ready[0], queued[0]]
 
-    place.store.request_stop(run.id for run in cancelled)
+    place.store.request_stop([ready[0].id, queued[0].id])
+    rig.wait_until(lambda: of(place, ready[0]).status is RunStatus.CANCELLED, "the end of the run in the batch that is ready")
+    place.store.request_stop([culprit.id])
     at_work.wait()
 
     assert {of(place, run).status for run in cancelled} == {RunStatus.CANCELLED}

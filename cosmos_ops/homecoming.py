@@ -13,7 +13,14 @@ from threading import Thread
 from loguru import logger
 
 from cosmos_ops import execution
-from cosmos_ops.errors import CosmosError, HostGivenUpError, HostUnreachableError, RunCancelledError, SampleBlockedError, TransferError
+from cosmos_ops.errors import (
+    CosmosError,
+    HostGivenUpError,
+    HostUnreachableError,
+    RunCancelledError,
+    SampleBlockedError,
+    TransferError,
+)
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Follower, Porter
 from cosmos_ops.intake import used_videos

@@ -29,7 +29,7 @@ def test_the_list_has_what_people_and_programs_need(hosts_home, run, saved, mach
     table = run("host", "list")
 
     address = f"root@{machine.address}:{machine.port}"
-    wanted = {"kind": "ssh", "address": address, "slots": "0,1", "families": "preview", "put_aside": False}
+    wanted = {"kind": "ssh", "address": address, "slots": "0,1", "families": "preview", "paused": False, "put_aside": False}
     assert record == {"name": name, **wanted}
     assert table.stderr == ""
     assert [name, address, "0,1", "preview", "-"] in [line.split() for line in table.stdout.splitlines()]

@@ -19,6 +19,7 @@ from tests.preview.program import write_scene
 START_LIMIT_S = 120
 FLOWS = ("pipeline", "enhance", "inference", "upscale")
 ANSWER_S = 30
+BUSY_TRIES = 10
 
 
 def free_port():
@@ -62,7 +63,13 @@ class Up:
     def start(self, deployment, parameters):
         deployment_id = httpx.get(f"{self.api}/deployments/name/{deployment}", timeout=ANSWER_S).json()["id"]
         url = f"{self.api}/deployments/{deployment_id}/create_flow_run"
-        return httpx.post(url, json={"parameters": parameters}, timeout=ANSWER_S)
+        for _ in range(BUSY_TRIES):
+            answer = httpx.post(url, json={"parameters": parameters}, timeout=ANSWER_S)
+            # A server whose database is busy says so, and clients ask again.
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
+        return answer
 
     def end_state(self, flow_run_id):
         def ended():

@@ -58,20 +58,22 @@ def test_cancelled_in_prefect(phase, prefect_api, home, server, tmp_path):
 
 def test_cancelled_while_it_waits_for_a_slot(prefect_api, home, server, tmp_path):
     rig.save_block(server, "gpu-a", slots=[[0]])
-    with (
-        rig.held_flow("computing", server, tmp_path / "first", host="gpu-a") as first,
-        rig.held_flow("none", server, tmp_path / "second", host="gpu-a") as second,
-    ):
+    with rig.held_flow("computing", server, tmp_path / "first", host="gpu-a") as first:
         first.wait_until_held()
-        rig.wait_until(lambda: second.run and second.run.phase and second.run.phase.value == "waiting for a slot", "it waits")
-        cancel_in_prefect(second.run)
+        with rig.held_flow("none", server, tmp_path / "second", host="gpu-a") as second:
+            rig.wait_until(lambda: is_waiting(second.run), "it waits")
+            cancel_in_prefect(second.run)
 
-        assert second.answer()["state"] == "CANCELLED"
-        assert_cancelled(second.run)
-        first.let_go()
-        assert first.answer()["state"] == "COMPLETED"
-        assert rig.starts(server) == [first.run.id]
+            assert second.answer()["state"] == "CANCELLED"
+            assert_cancelled(second.run)
+            first.let_go()
+            assert first.answer()["state"] == "COMPLETED"
+            assert rig.starts(server) == [first.run.id]
     rig.assert_clean(server, may_resume=False)
+
+
+def is_waiting(run):
+    return run is not None and run.phase is not None and run.phase.value == "waiting for a slot"
 
 
 def test_ctrl_c_in_the_terminal(prefect_api, home, server, tmp_path):

@@ -169,18 +169,31 @@ def expected_end(timing: JobTiming, now: datetime) -> datetime | None:
     """
     if timing.ended_at is not None:
         return now
+    ends = expected_sample_ends(timing, now)
+    if ends is None or timing.started_at is None or timing.predicted_load_s is None:
+        return None
+    return max(now, *ends.values(), timing.started_at + timedelta(seconds=timing.predicted_load_s))
+
+
+def expected_sample_ends(timing: JobTiming, now: datetime) -> dict[str, datetime] | None:
+    """When each sample of a job is expected to end, or has ended: run id to moment.
+
+    Returns:
+        None if the job has not started, or if nothing was predicted.
+    """
     if timing.started_at is None or timing.predicted_load_s is None:
         return None
-    moment = timing.started_at + timedelta(seconds=timing.predicted_load_s)
+    moment, ends = timing.started_at + timedelta(seconds=timing.predicted_load_s), {}
     for sample in timing.samples:
         if sample.predicted_s is None:
             return None
         if sample.ended_at is not None:
             moment = sample.ended_at
-            continue
-        begun = sample.started_at or max(now, moment)
-        moment = max(now, begun + timedelta(seconds=sample.predicted_s))
-    return max(now, moment)
+        else:
+            begun = sample.started_at or max(now, moment)
+            moment = max(now, begun + timedelta(seconds=sample.predicted_s))
+        ends[sample.run_id] = moment
+    return ends
 
 
 @dataclass(frozen=True)

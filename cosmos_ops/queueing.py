@@ -20,7 +20,7 @@ from cosmos_ops.videos import VideoInfo
 from cosmos_ops.workplace import Records
 
 
-def enqueue(
+def admitted(
     place: Records,
     run: Run[Any],
     videos: Mapping[str, Path],
@@ -29,18 +29,15 @@ def enqueue(
     then: tuple[NextStage, ...] = (),
     problem: InputError | None = None,
 ) -> Run[Any]:
-    """Put a run into the shared queue; one that cannot be met is recorded as failed. Doing it again changes nothing.
+    """A run made ready for the shared queue, which it enters with `Store.add_runs`; one that cannot be met is a failed one.
 
     Args:
-        place: Store and results; the prompt of the run is recorded.
+        place: Store and results; the prompt of the run is recorded, nothing else is.
         run: The run as it was asked for.
         videos: Role to file.
         host: Name of the only host that may do it, or auto.
         then: What follows when it has completed.
         problem: What is wrong with it, if that is known already.
-
-    Returns:
-        The run as it is recorded.
     """
     operation, prompt = find_operation(run.operation, run.family), place.store.prompt(run.prompt_id)
     if problem is None:
@@ -52,7 +49,7 @@ def enqueue(
     run = replace(run, queueing=Queueing(needs_of(operation, run.params, videos), host=host, then=then))
     if problem is not None:
         run = replace(run, status=RunStatus.FAILED, failure=RunFailure.of(problem), ended_at=datetime.now(timezone.utc))
-    return place.store.add_run(run)
+    return run
 
 
 def needs_of(operation: Operation[Any], params: Params, videos: Mapping[str, Path]) -> Needs:
@@ -89,5 +86,5 @@ def queue_what_follows(place: Records, run: Run[Any], outputs: RunOutputs) -> li
             parent_id=parent_id,
             priority=run.priority,
         )
-        following.append(enqueue(place, wanted, videos, host=run.queueing.host, then=stage.then))
-    return following
+        following.append(admitted(place, wanted, videos, host=run.queueing.host, then=stage.then))
+    return place.store.add_runs(following)

@@ -6,7 +6,7 @@ from typing import Any
 
 from cosmos_ops.errors import InputError
 from cosmos_ops.operations import family_for
-from cosmos_ops.queueing import enqueue
+from cosmos_ops.queueing import admitted
 from cosmos_ops.runs import VIDEO, NextStage, Prompt, Run
 from cosmos_ops.settings import Settings
 from cosmos_ops.workplace import Records
@@ -43,10 +43,11 @@ def queue_request(
         InputError: The family lacks a stage, or the sweep is no good; nothing was recorded.
     """
     wanted = list(_Reader(place, request, key).wanted())
-    return [_queue(place, one, request.host, priority, flow_run_id) for one in wanted]
+    # All at the same moment: a slot that has nothing to do would begin a batch with the first ones alone.
+    return place.store.add_runs([_admitted(place, one, request.host, priority, flow_run_id) for one in wanted])
 
 
-def _queue(place: Records, wanted: Wanted, host: str, priority: int, flow_run_id: str | None) -> Run[Any]:
+def _admitted(place: Records, wanted: Wanted, host: str, priority: int, flow_run_id: str | None) -> Run[Any]:
     request = wanted.request
     prompt = place.store.add_prompt(request.prompt)
     run = Run(
@@ -58,7 +59,7 @@ def _queue(place: Records, wanted: Wanted, host: str, priority: int, flow_run_id
         flow_run_id=flow_run_id,
         priority=priority,
     )
-    return enqueue(place, run, prompt.inputs, host=host, then=wanted.then, problem=request.problem)
+    return admitted(place, run, prompt.inputs, host=host, then=wanted.then, problem=request.problem)
 
 
 class _Reader:

@@ -1,11 +1,12 @@
 """What the lanes of a dispatch are busy with: one lane for each GPU slot, each with a job at work and one made ready."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from cosmos_ops.cost_keeping import expected_end
+from cosmos_ops.cost_keeping import expected_end, expected_sample_ends
 from cosmos_ops.following import Follower
 from cosmos_ops.job import Job
 from cosmos_ops.planning import PlannedBatch
@@ -56,6 +57,21 @@ class Assignment:
         if self.batch is not None:
             return self.batch.end_s - self.batch.start_s
         return (timing.predicted_s if timing is not None else None) or 0.0
+
+    def done_in_s(self) -> Mapping[str, float]:
+        """When each of its runs is expected to be done; what is computed comes home now."""
+        timing = self.follower.times.timing if self.follower is not None else None
+        if self.is_computed or timing is None:
+            return dict.fromkeys(self.run_ids, 0.0 if self.is_computed else math.inf)
+        return done_in_s(timing, datetime.now(timezone.utc))
+
+
+def done_in_s(timing: JobTiming, now: datetime) -> dict[str, float]:
+    """When each sample of a job is expected to be done; never, if it has not started or if nothing was predicted."""
+    ends = expected_sample_ends(timing, now)
+    if ends is None:
+        return {sample.run_id: math.inf if sample.ended_at is None else 0.0 for sample in timing.samples}
+    return {run_id: max(0.0, (end - now).total_seconds()) for run_id, end in ends.items()}
 
 
 def seconds_left(timing: JobTiming, now: datetime) -> float:
@@ -119,10 +135,13 @@ class Lanes:
         now = datetime.now(timezone.utc)
         return sum(one.seconds_left(now) for one in self.on(place))
 
-    def _lead_s(self, host: str) -> float:
+    def staging_s(self, host: str) -> float:
+        """How long it took lately to make a batch ready on a host."""
         staged = [one for one in self._active if one.place[0] == host and one.staged_at is not None]
-        took_s = max((one.staged_at - one.given_at for one in staged if one.staged_at is not None), default=0.0)
-        return min(max(LEAD_MIN_S, LEAD_FACTOR * took_s), LEAD_MAX_S)
+        return max((one.staged_at - one.given_at for one in staged if one.staged_at is not None), default=0.0)
+
+    def _lead_s(self, host: str) -> float:
+        return min(max(LEAD_MIN_S, LEAD_FACTOR * self.staging_s(host)), LEAD_MAX_S)
 
     def state(self) -> Mapping[int, tuple[bool, bool]]:
         """Changes whenever a lane may want something."""

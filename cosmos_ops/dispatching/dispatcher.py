@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from cosmos_ops import planning
 from cosmos_ops.cost_keeping import known_costs, learn
-from cosmos_ops.dispatching.assignments import Assignment, Lanes, Place
+from cosmos_ops.dispatching.assignments import Assignment, Lanes
 from cosmos_ops.dispatching.bench import Bench
+from cosmos_ops.dispatching.company import Company
 from cosmos_ops.dispatching.crew import Crew, Member, Offer, left_out_of
 from cosmos_ops.dispatching.leftovers import Leftovers
 from cosmos_ops.dispatching.lives import Lives
@@ -21,7 +22,7 @@ from cosmos_ops.dispatching.work import Carrier, Work
 from cosmos_ops.errors import CosmosError
 from cosmos_ops.following import LEASE_S
 from cosmos_ops.owners import is_gone
-from cosmos_ops.planning import Plan, PlannedBatch, PlanOptions
+from cosmos_ops.planning import PlanOptions
 from cosmos_ops.timekeeping import utc_now
 from cosmos_ops.workplace import Records
 
@@ -84,6 +85,7 @@ class Dispatcher:
         self._pending = Pending(self.place.store)
         self._lanes = Lanes()
         self._bench = Bench()
+        self._company = Company(self.place.store, self._lanes, self.options)
         self._lives = Lives(
             self.place, self.owner, self.carrier, self.is_stopping, self._bench, self._wake, flow_run_id=self.flow_run_id
         )
@@ -153,6 +155,7 @@ class Dispatcher:
 
     def _look_at_queue(self) -> None:
         began = time.monotonic()
+        self._company.look()
         self._queue_version += self._pending.refresh()
         self._crew.want(self._pending.models())
         took_s = time.monotonic() - began
@@ -179,19 +182,19 @@ class Dispatcher:
         state: object = (
             self._queue_version,
             self._lanes.state(),
+            self._company.state,
             wanting,
             {name: member.is_usable for name, member in members.items()},
         )
-        if state == self._planned_for and not self._is_due("plan", PLAN_EVERY_S):
+        every_s = QUEUE_EVERY_S if self._company.is_awaited else PLAN_EVERY_S
+        if state == self._planned_for and not self._is_due("plan", every_s):
             return
-        self._planned_for, self._due["plan"] = state, time.monotonic() + PLAN_EVERY_S
-        plan = self._plan(members)
-        for place in wanting:
-            if (batch := first_on(plan, place)) is not None:
-                self._begin(Assignment(place, batch.run_ids, batch), members)
+        self._planned_for, self._due["plan"] = state, time.monotonic() + every_s
+        for place, batch in self._company.begin_on(wanting, self._plan(members)).items():
+            self._begin(Assignment(place, batch.run_ids, batch), members)
         self._leftovers.recall([place for place in wanting if not self._lanes.on(place)], members)
 
-    def _plan(self, members: Mapping[str, Member]) -> Plan:
+    def _plan(self, members: Mapping[str, Member]) -> Prospect:
         store = self.place.store
         costs = known_costs(store)
         slots = SlotView(store, self._lanes, self._bench, store.recent_jobs(limit=RECENT_JOBS)).slots(members)
@@ -200,8 +203,9 @@ class Dispatcher:
         plan = planning.plan(ready, slots, costs, now_s=now_s, options=self.options)
         left_out = [*self._bench.reasons, *left_out_of(members)]
         self._waiting = {run_id: "; ".join([why, *left_out]) for run_id, why in plan.waiting.items()}
-        self.report.planned(Prospect(plan, ready, slots, costs, self._pending.settings, now_s))
-        return plan
+        prospect = Prospect(plan, ready, slots, costs, self._pending.settings, now_s)
+        self.report.planned(prospect)
+        return prospect
 
     def _begin(self, assignment: Assignment, members: Mapping[str, Member]) -> None:
         self._lanes.add(assignment)
@@ -232,8 +236,3 @@ class Dispatcher:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
-
-
-def first_on(plan: Plan, place: Place) -> PlannedBatch | None:
-    """The batch that is planned first for a lane."""
-    return next((batch for batch in plan.batches if (batch.host, batch.index) == place), None)

@@ -43,6 +43,11 @@ class Prospect:
     now_s: float
 
     @cached_property
+    def workload_of(self) -> Mapping[str, Workload]:
+        """Run to what the planner knew of it."""
+        return {one.run_id: one for one in self.workloads}
+
+    @cached_property
     def description(self) -> dict[str, Any]:
         """The plan as a record, beside what other rules would make of the same runs."""
         rest = (self.workloads, self.slots, self.costs)

@@ -28,8 +28,13 @@ class ControlSignature:
 
 def control_signature(run: Run) -> ControlSignature:
     """The control signature of a run."""
-    controls = () if run.params.shares_controls else active_controls(run.params)
-    return ControlSignature(run.operation, run.family, controls, process_values(run.params), _declared_controls(run.params))
+    return signature_of(run.operation, run.family, run.params)
+
+
+def signature_of(operation: str, family: str, params: Params) -> ControlSignature:
+    """The control signature of every run of these parameters."""
+    controls = () if params.shares_controls else active_controls(params)
+    return ControlSignature(operation, family, controls, process_values(params), _declared_controls(params))
 
 
 def _declared_controls(params: Params) -> tuple[str, ...]:

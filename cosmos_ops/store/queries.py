@@ -95,6 +95,12 @@ def waiting_runs() -> Executable:
     return select(RunRow.id, RunRow.priority, RunRow.parent_id).where(text(WAITING)).order_by(RunRow.id)
 
 
+def unfinished_runs(run_ids: Iterable[str]) -> Executable:
+    """Those of these ids whose runs have not ended."""
+    unfinished = [status for status in RunStatus if not status.is_final]
+    return select(RunRow.id).where(RunRow.id.in_(set(run_ids)), RunRow.status.in_(unfinished))
+
+
 def runs_of_ids(run_ids: Iterable[str]) -> Select[RunRow]:
     """The runs of these ids, oldest first."""
     return select(RunRow).where(RunRow.id.in_(set(run_ids))).order_by(RunRow.id)

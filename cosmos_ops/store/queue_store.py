@@ -27,6 +27,12 @@ class QueueStore(JobStore):
         with self._database.read() as session:
             return [Waiting(*row) for row in session.execute(queries.waiting_runs())]
 
+    def unfinished(self, run_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these runs that have not ended."""
+        with self._database.read() as session:
+            parts = queries.in_parts(run_ids)
+            return frozenset(row[0] for part in parts for row in session.execute(queries.unfinished_runs(part)))
+
     def set_priority(self, run_ids: Iterable[str], priority: int) -> int:
         """Give a priority to runs that wait in the shared queue; the others are left as they are.
 

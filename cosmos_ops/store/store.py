@@ -107,14 +107,21 @@ class Store(QueueStore):
         Raises:
             RecordNotFoundError: Its prompt or its parent is not there.
         """
+        return self.add_runs([run])[0]
+
+    def add_runs(self, runs: Iterable[Run]) -> list[Run]:
+        """Add runs as `add_run` does, all of them at the same moment, or none."""
         with self._database.write() as session:
-            known = session.scalars(queries.run_with_key(run.request_key)).one_or_none()
-            if known is None and _is_added(session, run_row(run)):
-                return run
-            known = known or session.scalars(queries.run_with_key(run.request_key)).one_or_none()
-            if known is None:
-                raise _why_refused(session, run)
-            return read_run(known, self._read_params)
+            return [self._added(session, run) for run in runs]
+
+    def _added(self, session: Session, run: Run) -> Run:
+        known = session.scalars(queries.run_with_key(run.request_key)).one_or_none()
+        if known is None and _is_added(session, run_row(run)):
+            return run
+        known = known or session.scalars(queries.run_with_key(run.request_key)).one_or_none()
+        if known is None:
+            raise _why_refused(session, run)
+        return read_run(known, self._read_params)
 
     def run(self, run_id: str) -> Run:
         """Find one run."""
@@ -233,12 +240,11 @@ class Store(QueueStore):
 
 
 def _is_added(session: Session, row: Table) -> bool:
-    """Add a row, unless a constraint forbids it."""
-    session.add(row)
+    """Add a row, unless a constraint forbids it; what else the session has done stays."""
     try:
-        session.flush()
+        with session.begin_nested():
+            session.add(row)
     except IntegrityError:
-        session.rollback()
         return False
     return True
 

@@ -18,7 +18,7 @@ from cosmos_ops.dispatching.crew import Member, Offer
 from cosmos_ops.dispatching.dispatcher import Dispatched, Dispatcher, Report
 from cosmos_ops.dispatching.work import PlainCarrier
 from cosmos_ops.names import new_id
-from cosmos_ops.queueing import enqueue
+from cosmos_ops.queueing import admitted
 from cosmos_ops.remote.ssh_host import SSHHost
 from cosmos_ops.results import ResultsFolder
 from cosmos_ops.runs import VIDEO, Phase, Prompt, Run, RunStatus
@@ -138,8 +138,8 @@ def queue(place: Records, clip: Path, count: int = 1, *, controls=("vis",), text
         params = values.get("params") or only(*controls)
         priority, family = values.get("priority", 0), values.get("family", "preview")
         wanted = a_run(params, prompt_id=prompt.id, request_key=new_id("rq"), priority=priority, family=family)
-        runs.append(enqueue(place, wanted, {VIDEO: clip}, host=values.get("host", "auto"), then=values.get("then", ())))
-    return runs
+        runs.append(admitted(place, wanted, {VIDEO: clip}, host=values.get("host", "auto"), then=values.get("then", ())))
+    return place.store.add_runs(runs)
 
 
 def statuses(store: Store) -> dict[str, str]:

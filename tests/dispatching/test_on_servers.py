@@ -2,7 +2,7 @@
 
 import pytest
 
-from cosmos_ops.runs import RunStatus
+from cosmos_ops.runs import NextStage, RunStatus
 from tests.faults.rig import let_model_go, starts
 
 from . import rig
@@ -64,3 +64,14 @@ def test_each_run_of_a_batch_comes_home_as_soon_as_it_is_done(servers, place, cl
     logs = {place.results.absolute(place.store.run(run.id).outputs.log).read_text() for run in (first, second)}
     assert len(logs) == 1
     assert second.id in logs.pop()
+
+
+def test_what_follows_the_runs_of_a_batch_is_gathered_before_its_model_is_loaded(servers, place, clip, dispatch, tmp_path):
+    then = (NextStage("upscale", "preview", {}),)
+    runs = queue(place, clip, 4, then=then)
+
+    dispatch(an_offer(servers[0], tmp_path, slots=((0,),), sample_s=0.5)).wait()
+
+    assert done(place, runs)
+    jobs = place.store.recent_jobs(limit=10)
+    assert sorted((job.job.operation, len(job.job.items)) for job in jobs) == [("inference", 4), ("upscale", 4)]

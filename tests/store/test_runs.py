@@ -73,6 +73,20 @@ def test_a_run_needs_its_prompt_and_its_parent(store):
     assert store.runs(limit=10) == []
 
 
+def test_runs_are_added_all_or_none(store):
+    prompt = store.add_prompt(a_prompt())
+    known = store.add_run(a_run(prompt.id, request_key="known"))
+    new = [a_run(prompt.id, request_key=key) for key in ("a", "b")]
+
+    with pytest.raises(RecordNotFoundError, match="no prompt 'ps_gone'"):
+        store.add_runs([*new, a_run("ps_gone")])
+    assert store.runs(limit=10) == [known]
+
+    again = a_run(prompt.id, seed=2, request_key="known")
+    assert store.add_runs([new[0], again, new[1], a_run(prompt.id, request_key="b")]) == [new[0], known, new[1], new[1]]
+    assert set(ids(store.runs(limit=10))) == set(ids([known, *new]))
+
+
 def test_an_id_belongs_to_one_request(store):
     run = queued_runs(store, 1)[0]
     with pytest.raises(StoreError, match=f"another request has the id '{run.id}'"):

@@ -21,6 +21,9 @@ class Comparison:
     gpus: str
     """Its slot, such as `0,1`; empty where that is not known or there are none."""
     run_count: int
+    model: str = ""
+    gpu_type: str = ""
+    """Empty where nobody knows."""
     predicted_load_s: float | None = None
     """Start and load, until the first sample began."""
     load_s: float | None = None
@@ -37,6 +40,11 @@ class Comparison:
             return None
         return self.predicted_s / self.took_s - 1
 
+    def __str__(self) -> str:
+        if self.error is None:
+            return self.remark
+        return f"predicted {self.predicted_s:.0f} s, took {self.took_s:.0f} s ({100 * self.error:+.0f} %)"
+
 
 def comparison(jobs: Sequence[JobRecord]) -> list[Comparison]:
     """One row for each job, in the order given."""
@@ -52,6 +60,8 @@ def _compared(record: JobRecord) -> Comparison:
         record.host,
         timing.gpus,
         len(job.items),
+        model=timing.model,
+        gpu_type=timing.gpu_type,
         predicted_load_s=timing.predicted_load_s,
         load_s=timing.load_s if timing.is_observed else None,
         predicted_s=timing.predicted_s,

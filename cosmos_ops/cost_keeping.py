@@ -4,7 +4,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from loguru import logger
@@ -194,41 +194,3 @@ def expected_sample_ends(timing: JobTiming, now: datetime) -> dict[str, datetime
             moment = max(now, begun + timedelta(seconds=sample.predicted_s))
         ends[sample.run_id] = moment
     return ends
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a job was expected to take, and what it took."""
-
-    job_id: str
-    host: str
-    model: str
-    gpu_type: str
-    predicted_s: float
-    took_s: float
-
-    @property
-    def error(self) -> float:
-        """Relative to what it took: above 0 it was quicker than expected."""
-        return self.predicted_s / self.took_s - 1
-
-    def __str__(self) -> str:
-        return f"predicted {self.predicted_s:.0f} s, took {self.took_s:.0f} s ({100 * self.error:+.0f} %)"
-
-
-def predictions(jobs: Iterable[JobRecord]) -> list[Prediction]:
-    """Expected against measured, of those jobs whose runs all completed under our eyes."""
-    found = []
-    for job in jobs:
-        timing = job.timing
-        if timing is None or not timing.is_observed or any(sample.ended_at is None for sample in timing.samples):
-            continue
-        predicted_s, took_s = timing.predicted_s, timing.seconds
-        if predicted_s is not None and took_s is not None and took_s > 0:
-            found.append(Prediction(job.job.id, job.host, timing.model, timing.gpu_type or ANY_GPU, predicted_s, took_s))
-    return found
-
-
-def median_error(found: Sequence[Prediction]) -> float | None:
-    """The usual size of the error; none without predictions."""
-    return statistics.median(abs(prediction.error) for prediction in found) if found else None

@@ -14,7 +14,7 @@ from cosmos_ops.store import Store
 
 if TYPE_CHECKING:
     # What computes with many numbers takes a while to import, and `--help` needs none of it.
-    from cosmos_ops.cost_keeping import Prediction
+    from cosmos_ops.comparisons import Comparison
     from cosmos_ops.planning.costs import Coefficients
 
 COLUMNS = ("model", "gpu", "cold load", "warm load", "load error", "sample", "error", "samples")
@@ -36,16 +36,19 @@ OTHER = (SampleSize(121, 1, 35, 2, controls=1), 1, "121 frames, one chunk, 35 x 
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def costs_command(as_json: bool) -> None:
     """Show what loads and samples are expected to take, learnt from finished jobs, and how well the last ones were predicted."""
-    from cosmos_ops.cost_keeping import known_costs, median_error, predictions
+    from cosmos_ops.comparisons import comparison, median_error
+    from cosmos_ops.cost_keeping import known_costs
     from deployments.display import lines_of
 
     with Store.open(Settings().store_url, read_params=read_params) as store:
         known = known_costs(store)
-        judged = predictions(store.recent_jobs(limit=JOBS_LOOKED_AT))[:JOBS_JUDGED]
+        rows = comparison(store.recent_jobs(limit=JOBS_LOOKED_AT))
+    judged = [row for row in rows if row.error is not None][:JOBS_JUDGED]
     median = median_error(judged)
     records = [_record(model, gpu_type, known.known[model, gpu_type]) for model, gpu_type in sorted(known.known)]
     if as_json:
-        jobs = [{**asdict(one), "error": one.error} for one in judged]
+        names = ("job_id", "host", "model", "gpu_type", "predicted_s", "took_s", "error")
+        jobs = [{name: getattr(one, name) for name in names} for one in judged]
         click.echo(json.dumps({"costs": records, "jobs": jobs, "median_error": median}, indent=2))
         return
     table = lines_of([_shown(record) for record in records], COLUMNS)
@@ -96,10 +99,12 @@ def _explained(records: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _told(judged: list["Prediction"], median: float | None) -> list[str]:
+def _told(judged: list["Comparison"], median: float | None) -> list[str]:
+    from cosmos_ops.planning.costs import ANY_GPU
+
     if median is None:
         return ["No job has finished yet of which all runs completed; until then the start values hold."]
     return [
-        *(f"{one.job_id}  {one.model} on {one.host} ({one.gpu_type}): {one}" for one in judged[:JOBS_SHOWN]),
+        *(f"{one.job_id}  {one.model} on {one.host} ({one.gpu_type or ANY_GPU}): {one}" for one in judged[:JOBS_SHOWN]),
         f"Median error of the last {len(judged)} jobs: {100 * median:.0f} %",
     ]

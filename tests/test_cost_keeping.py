@@ -15,9 +15,7 @@ from cosmos_ops.cost_keeping import (
     is_warm_on,
     known_costs,
     learn,
-    median_error,
     observations,
-    predictions,
     timing_of,
     warm_files,
 )
@@ -284,20 +282,3 @@ def test_a_job_that_has_not_started_has_no_expected_end_and_one_that_ended_is_ov
     assert expected_end(a_timing(started_at=None, ended_at=None), START) is None
     assert expected_end(a_timing(predicted_load_s=None, ended_at=None), START) is None
     assert expected_end(a_timing(), after(10_000)) == after(10_000)
-
-
-def test_predictions_are_compared_with_what_complete_jobs_took():
-    jobs = [
-        a_record(a_timing(load_s=100.0, samples=[(NEEDS.size, 400.0)])),
-        a_record(a_timing(load_s=135.0, samples=[(NEEDS.size, 565.0)])),
-        a_record(a_timing(is_observed=False)),
-        a_record(a_timing(predicted_load_s=None)),
-        a_record(a_timing(ended_at=None)),
-        a_record(a_timing(ended_at=START)),
-    ]
-
-    found = predictions(jobs)
-
-    assert [str(one) for one in found] == ["predicted 635 s, took 500 s (+27 %)", "predicted 635 s, took 700 s (-9 %)"]
-    assert median_error(found) == pytest.approx((0.27 + 65 / 700) / 2)
-    assert median_error([]) is None

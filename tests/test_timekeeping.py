@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from cosmos_ops.cost_keeping import learn, observations, predictions, timing_of
+from cosmos_ops.comparisons import comparison
+from cosmos_ops.cost_keeping import learn, observations, timing_of
 from cosmos_ops.errors import HostUnreachableError, StoreUnreachableError
 from cosmos_ops.following import LEASE_S, Follower, Show
 from cosmos_ops.homecoming import complete, fail
@@ -128,8 +129,8 @@ def test_what_a_real_job_took_is_learnt_from_and_compared_with_what_was_expected
 
         (known,) = place.store.costs().values()
         assert known["sample_count"] == 1
-        (prediction,) = predictions(place.store.recent_jobs(limit=10))
-        assert (prediction.job_id, prediction.predicted_s, prediction.took_s) == (job.id, timing.predicted_s, timing.seconds)
+        (row,) = comparison(place.store.recent_jobs(limit=10))
+        assert (row.job_id, row.predicted_s, row.took_s) == (job.id, timing.predicted_s, timing.seconds)
 
 
 CHILD = """
@@ -170,7 +171,7 @@ def test_of_a_job_that_went_on_while_nobody_followed_it_only_what_was_seen_is_ke
         assert (timing.started_at, timing.samples[0].started_at) == (before.started_at, before.samples[0].started_at)
         assert before.started_at < timing.samples[0].ended_at <= timing.ended_at <= timing.home_at
         assert observations(place.store.recent_jobs(limit=10)) == []
-        assert predictions(place.store.recent_jobs(limit=10)) == []
+        assert [row.error for row in comparison(place.store.recent_jobs(limit=10))] == [None]
 
 
 def test_a_start_whose_answer_was_lost_is_no_known_start(home, clip):
@@ -233,7 +234,7 @@ def test_what_an_unfinished_sample_took_is_not_kept(home, tmp_path):
         assert timing.load_s < timing.seconds
         (observation,) = observations(place.store.recent_jobs(limit=10))
         assert observation.samples == ()
-        assert predictions(place.store.recent_jobs(limit=10)) == []
+        assert [row.error for row in comparison(place.store.recent_jobs(limit=10))] == [None]
 
 
 def test_a_job_that_never_got_a_container_has_no_times_of_one(home, clip):

@@ -257,6 +257,7 @@ def test_predicted_and_measured_seconds_stand_side_by_side():
     assert (row.predicted_load_s, row.load_s, row.predicted_s, row.took_s) == (24, 20, 74, 82)
     assert row.error == pytest.approx(74 / 82 - 1)
     assert row.remark == ""
+    assert str(row) == "predicted 74 s, took 82 s (-10 %)"
 
 
 LOST = a_timing(is_observed=False)
@@ -280,6 +281,7 @@ def test_a_job_that_says_nothing_of_its_prediction_says_why(record, remark, took
     (row,) = comparison([record])
 
     assert (row.remark, row.took_s, row.error) == (remark, took_s, None)
+    assert str(row) == remark
     assert summary([row]) == "No job has ended whose prediction can be compared with what it took."
 
 
@@ -290,6 +292,7 @@ def test_rows_are_summed_up():
     assert median_error(rows) == pytest.approx(1 - 50 / 82)
     assert summary(rows) == "3 of 4 jobs compared: predicted 296 s, took 246 s (+20 %), median error 39 %."
     assert summary(rows[:1]) == "1 job compared: predicted 82.0 s, took 82.0 s (+0 %), median error 0 %."
+    assert median_error([]) is None
 
 
 def test_a_table_has_a_line_for_each_job_and_the_sum_below():

@@ -20,7 +20,7 @@ from loguru import logger
 from prefect.testing.utilities import prefect_test_harness
 
 from cosmos_ops.comparisons import comparison, median_error
-from cosmos_ops.cost_keeping import known_costs, predictions
+from cosmos_ops.cost_keeping import known_costs
 from cosmos_ops.dispatching.prospect import prospect, slots_now
 from cosmos_ops.planning import CostModel, Plan, PlanOptions, Slot, Workload, plan
 from cosmos_ops.planning.baselines import one_by_one
@@ -74,7 +74,7 @@ def learn(folder: Path) -> None:
     dispatch(batch_runs_max=LEARNT_RUNS_MAX)
     with records() as place:
         count = sum(run.status is RunStatus.COMPLETED for run in place.store.runs(limit=1000))
-        before = statistics.median(abs(one.error) for one in predictions(place.store.recent_jobs(limit=100)))
+        before = median_error(comparison(place.store.recent_jobs(limit=100)))
         costs = known_costs(place.store).of(rig.FAMILY, rig.GPU)
     print(
         f"learnt from {count} runs, all seconds a {rig.SCALE:g}th of the published ones "

@@ -58,6 +58,12 @@ class Assignment:
             return self.batch.end_s - self.batch.start_s
         return (timing.predicted_s if timing is not None else None) or 0.0
 
+    def may_end_in_s(self, now: datetime) -> float:
+        """When its slot may be free at the earliest; of one that is overdue, or of which nothing was predicted, at any moment."""
+        timing = self.follower.times.timing if self.follower is not None else None
+        end = expected_end(timing, now) if timing is not None else None
+        return 0.0 if end is None else (end - now).total_seconds()
+
     def done_in_s(self) -> Mapping[str, float]:
         """When each of its runs is expected to be done; what is computed comes home now."""
         timing = self.follower.times.timing if self.follower is not None else None
@@ -128,7 +134,7 @@ class Lanes:
             return not mine
         if len(mine) > 1 or not mine[0].is_computing:
             return False
-        return mine[0].seconds_left(datetime.now(timezone.utc)) <= self._lead_s(place[0])
+        return mine[0].may_end_in_s(datetime.now(timezone.utc)) <= self._lead_s(place[0])
 
     def seconds_until_free(self, place: Place) -> float:
         """When a lane has computed all that it was given."""

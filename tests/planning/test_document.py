@@ -1,30 +1,43 @@
 """The pages about batching and the queue say what planner and dispatcher do: the worked example is computed here."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from cosmos_ops import cost_keeping
-from cosmos_ops.dispatching import assignments, bench, leftovers, settling
+from cosmos_ops.dispatching import assignments, bench, company, leftovers, settling
 from cosmos_ops.following import LEASE_S
-from cosmos_ops.planning import PUBLISHED, Goal, PlanOptions, SampleSize, plan
+from cosmos_ops.operations import find_operation
+from cosmos_ops.planning import PUBLISHED, Goal, PlanOptions, plan
 from cosmos_ops.planning.batches import BATCH_SIZE_MAX
 from cosmos_ops.planning.published import CONTROL_SHARE
+from cosmos_ops.planning.workloads_of_runs import workload_of
+from cosmos_ops.runs import Queueing
 from cosmos_ops.settings import Settings
+from cosmos_ops.videos import VideoInfo
 from deployments.catalog import DISPATCH_EVERY_S
-from tests.planning.samples import a_signature, a_slot, a_workload
+from tests.builders import a_run
+from tests.planning.samples import a_slot
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "batching.md").read_text(encoding="utf-8")
 QUEUE = (DOCS / "queue.md").read_text(encoding="utf-8")
 
 
+VIDEO_93 = VideoInfo(Path("/videos/a.mp4"), 1280, 704, 93, Fraction(24), 93 / 24, has_audio=False)
+
+
 def example():
-    """10 videos with one control, distilled, 121 frames; 4 with two controls and 35 steps, 93 frames; two H100."""
-    edge = SampleSize(frames=121, chunks=2, steps=4, calls_per_step=1, controls=1)
-    both = SampleSize(frames=93, chunks=1, steps=35, calls_per_step=2, controls=2)
-    queue = [a_workload(a_signature("edge", process=(("distilled", True),)), size=edge) for _ in range(10)]
-    queue += [a_workload(a_signature("edge", "vis", process=(("distilled", False),)), size=both, parts=4) for _ in range(4)]
+    """10 videos with one control by the distilled model; 4 with two controls by the full one; each of 93 frames; two H100."""
+    operation = find_operation("inference", "transfer25")
+
+    def queued(**values):
+        params = operation.params.read(values)
+        return workload_of(a_run(params, family="transfer25", queueing=Queueing(operation.needs(params, {"video": VIDEO_93}))))
+
+    queue = [queued(edge_weight=1.0, distilled=True) for _ in range(10)]
+    queue += [queued(edge_weight=1.0, vis_weight=1.0) for _ in range(4)]
     return queue, [a_slot("rack", 0), a_slot("rack", 1)]
 
 
@@ -57,7 +70,7 @@ def coefficients_table():
     parts = (1, 4)
     lines.append("| start and load, cold | " + " | ".join(f"{known.load_s(n, is_warm=False):.0f} s" for n in parts) + " |")
     lines.append("| start and load, warm | " + " | ".join(f"{known.load_s(n, is_warm=True):.0f} s" for n in parts) + " |")
-    lines.append("| one sample | " + " | ".join(f"{known.sample_s(run.size):.0f} s" for run in (queue[0], queue[-1])) + " |")
+    lines.append("| one sample | " + " | ".join(f"{known.sample_s(run.size):.1f} s" for run in (queue[0], queue[-1])) + " |")
     return "\n".join(lines)
 
 
@@ -80,6 +93,7 @@ def test_the_page_names_what_a_control_adds():
         f"{PlanOptions().batch_runs_max} runs",
         f"{PlanOptions().aging_s / 3600:.0f} hours of waiting",
         f"at least {assignments.LEAD_MIN_S:.0f} s and at most {assignments.LEAD_MAX_S / 60:.0f} min before that end",
+        f"as long as a warm load of that model takes, and at least {company.HOMECOMING_S:.0f} s",
         f"ready for {leftovers.RECALL_AFTER_S:.0f} s or more",
         f"within {cost_keeping.WARM_FOR.total_seconds() / 3600:.0f} hours",
         f"the newest {cost_keeping.JOBS_LEARNT_FROM} batches",

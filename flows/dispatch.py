@@ -94,7 +94,8 @@ def _carrier(place: Records, work: Work) -> Carrier:
 
 
 def _summary(done: Dispatched) -> str:
-    if done.another:
-        return f"another dispatch is at work ({done.another})"
     words = f"{len(done.job_ids)} batches carried out"
+    if done.another:
+        other = f"another dispatch is at work ({done.another})"
+        return f"{words}; {other}" if done.job_ids else other
     return f"{words}; {len(done.waiting)} runs wait, because no host can take them" if done.waiting else words

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from loguru import logger
+
 from cosmos_ops import planning
 from cosmos_ops.cost_keeping import known_costs, learn
 from cosmos_ops.dispatching.assignments import Assignment, Lanes
@@ -60,7 +62,7 @@ class Dispatched:
     waiting: Mapping[str, str] = field(default_factory=dict)
     """Runs that no host can take now, and why."""
     another: str = ""
-    """The process of another dispatch that is at work, for which this one did nothing."""
+    """The process of another dispatch that is at work: this one began nothing, or nothing more."""
 
 
 @dataclass
@@ -96,6 +98,7 @@ class Dispatcher:
         self._waiting: Mapping[str, str] = {}
         self._planned_for: object = None
         self._queue_version = 0
+        self._another = ""
 
     def run(self) -> Dispatched:
         """Hand out batches until nothing is left that could be, or until somebody stops us."""
@@ -104,6 +107,8 @@ class Dispatcher:
         self._crew.start()
         self._started_at = time.monotonic()
         while not self.is_stopping():
+            if self._has_lost_lease():
+                break
             self._step()
             if self._is_done() and self.place.store.let_go(LEASE, owner=self.owner, known=self._pending.known()):
                 break
@@ -111,7 +116,7 @@ class Dispatcher:
                 self._changed.wait(TICK_S)
         self.let_lanes_end()
         learn(self.place.store)
-        return Dispatched(tuple(self._job_ids), self._waiting)
+        return Dispatched(tuple(self._job_ids), self._waiting, self._another)
 
     def let_lanes_end(self) -> None:
         """Wait until what is at work has ended; who is stopping does not wait for long."""
@@ -134,10 +139,16 @@ class Dispatcher:
         gone = holder if holder is not None and is_gone(holder) else None
         return "" if store.hold(LEASE, owner=self.owner, lease_s=LEASE_S, from_owner=gone) else str(holder)
 
+    def _has_lost_lease(self) -> bool:
+        """Whether another dispatch has taken over, because we could not renew our lease in time."""
+        store = self.place.store
+        if self._is_due("lease", LEASE_S / 4) and not store.hold(LEASE, owner=self.owner, lease_s=LEASE_S):
+            self._another = str(store.holder(LEASE))
+            logger.warning("Another dispatch ({}) has taken over; what is at work here is followed to its end", self._another)
+        return bool(self._another)
+
     def _step(self) -> None:
         """One round: what came in, what is over, what was left behind, and who wants something to do."""
-        if self._is_due("lease", LEASE_S / 4):
-            self.place.store.hold(LEASE, owner=self.owner, lease_s=LEASE_S)
         if self._is_due("queue", QUEUE_EVERY_S):
             self._look_at_queue()
         self._collect()

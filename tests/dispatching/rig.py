@@ -89,6 +89,10 @@ class Dispatch:
         """The runs that wait, as the dispatcher knows them now."""
         return {one.run_id: one.priority for one in self._dispatcher._pending.ready(())}
 
+    def has_lost_lease(self) -> bool:
+        """Whether it knows of another dispatch."""
+        return bool(self._dispatcher._another)
+
     def says(self, *words: str) -> bool:
         """Whether all of these words are in the reasons for which runs wait."""
         reasons = " ".join(self._dispatcher._waiting.values())

@@ -2,6 +2,8 @@
 
 import pytest
 
+from cosmos_ops.dispatching.dispatcher import LEASE
+from cosmos_ops.following import LEASE_S
 from cosmos_ops.runs import NextStage, Phase, RunStatus
 from cosmos_ops.store import RunFilter
 from tests.faults.rig import a_clip_for, assert_clean, let_model_go
@@ -58,6 +60,24 @@ def test_of_two_the_second_does_nothing_until_the_first_is_killed(servers, place
         assert not dispatch(an_offer(servers[0], tmp_path)).wait().another
     assert done(place, [held, second])
     assert all_starts(servers) == {held.id: 1, second.id: 1}
+
+
+def test_one_that_lost_its_lease_begins_nothing_more(servers, place, clip, dispatch, tmp_path):
+    held = queue(place, clip, 1, text="order=wait a street")[0]
+    at_work = dispatch(an_offer(servers[0], tmp_path))
+    rig.wait_until(lambda: is_at_work(servers[0], held), "the run at work")
+
+    # As if its process had stood still for longer than the lease.
+    assert place.store.hold(LEASE, owner="another", lease_s=LEASE_S, from_owner=at_work.owner)
+    rig.wait_until(at_work.has_lost_lease, "that it notices")
+    late = queue(place, clip, 1, controls=("edge",))[0]
+    with letting_go(servers):
+        answer = at_work.wait()
+
+    assert answer.another == "another"
+    assert place.store.holder(LEASE) == "another"
+    assert done(place, [held])
+    assert of(place, late).status is RunStatus.QUEUED
 
 
 def test_what_follows_a_run_is_carried_out_while_its_batch_computes(servers, place, clip, dispatch, tmp_path):

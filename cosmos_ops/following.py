@@ -218,11 +218,12 @@ class Follower:
                 self.place.store.note_fault(self.place.host.name, "lost contact")
 
     def set_phase(self, phase: Phase, run_ids: Sequence[str] = ()) -> None:
-        """Move runs of the job to a phase, all of them if none is named."""
+        """Move runs of the job to a phase, all of them if none is named; while the store is away nobody sees it."""
         moved = [run_id for run_id in run_ids or self._run_ids if self._phases.get(run_id) is not phase]
         if moved:
             self._phases |= dict.fromkeys(moved, phase)
-            self.place.store.set_phase(moved, phase, job_id=self.job.id)
+            with suppress(StoreUnreachableError):
+                self.place.store.set_phase(moved, phase, job_id=self.job.id)
 
     def renew(self) -> None:
         """Keep the lease; a store that does not answer must not stop a healthy container."""
@@ -230,6 +231,21 @@ class Follower:
             self._renewed_at = time.monotonic()
             with suppress(StoreUnreachableError):
                 self.place.store.renew_lease(self.job.id, owner=self.place.owner, lease_s=LEASE_S)
+
+    def await_store(self) -> bool:
+        """Wait until the run store answers again; what computes goes on meanwhile.
+
+        Returns:
+            Whether the job is still ours, and not to end.
+        """
+        self._tell("The run store does not answer; the job goes on, and is followed when it does")
+        while not self.is_stopping():
+            time.sleep(ASK_S)
+            with suppress(StoreUnreachableError):
+                is_ours = self.place.store.renew_lease(self.job.id, owner=self.place.owner, lease_s=LEASE_S)
+                self._tell("The run store answers again")
+                return is_ours
+        return False
 
     def _tell(self, text: str) -> None:
         if text != self._news:

@@ -19,6 +19,7 @@ from cosmos_ops.errors import (
     HostUnreachableError,
     RunCancelledError,
     SampleBlockedError,
+    StoreUnreachableError,
     TransferError,
 )
 from cosmos_ops.execution import Computation
@@ -106,8 +107,8 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
             continue
         try:
             home[item.run_id] = _tried_to_bring_home(follower, item, outcome)
-        except HostGivenUpError:
-            # Nothing is lost but time: the runs are carried out elsewhere.
+        except (HostGivenUpError, StoreUnreachableError):
+            # Nothing is lost but time: the runs are carried out elsewhere, or brought home when the store answers.
             raise
         except CosmosError as error:
             home[item.run_id] = error if isinstance(outcome, NotCompleted) else _kept_on_host(error, job, place)

@@ -14,7 +14,7 @@ from prefect.states import Cancelled
 
 from cosmos_ops.cost_keeping import gpu_type_on, learn
 from cosmos_ops.dispatching.opening import expected, open_batch
-from cosmos_ops.dispatching.work import Work
+from cosmos_ops.dispatching.work import Work, carry_out
 from cosmos_ops.errors import (
     CosmosError,
     HostError,
@@ -22,6 +22,7 @@ from cosmos_ops.errors import (
     InputError,
     RunCancelledError,
     RunsFailedError,
+    StoreUnreachableError,
 )
 from cosmos_ops.following import Follower
 from cosmos_ops.homecoming import EarlyPorter, fail
@@ -168,8 +169,10 @@ class Stage:
         follower.porter = EarlyPorter(follower)
         work, carrier = Work(follower, partial(self._tried_again, job.id)), tasks.TaskCarrier(title_of(place, runs))
         try:
-            carrier.stage_in(work)
-            carrier.bring_home(work, carrier.compute(work))
+            carry_out(work, carrier)
+        except StoreUnreachableError:
+            # What computes goes on; `reconcile` brings it home.
+            raise
         except CosmosError as error:
             self._fail(follower, error)
 

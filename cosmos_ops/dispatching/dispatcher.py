@@ -21,7 +21,7 @@ from cosmos_ops.dispatching.pending import Pending
 from cosmos_ops.dispatching.prospect import Prospect
 from cosmos_ops.dispatching.slots import SlotView
 from cosmos_ops.dispatching.work import Carrier, Work
-from cosmos_ops.errors import CosmosError
+from cosmos_ops.errors import CosmosError, StoreUnreachableError
 from cosmos_ops.following import LEASE_S
 from cosmos_ops.owners import is_gone
 from cosmos_ops.planning import PlanOptions
@@ -99,6 +99,7 @@ class Dispatcher:
         self._planned_for: object = None
         self._queue_version = 0
         self._another = ""
+        self._is_store_away = False
 
     def run(self) -> Dispatched:
         """Hand out batches until nothing is left that could be, or until somebody stops us."""
@@ -106,12 +107,7 @@ class Dispatcher:
             return Dispatched(another=other)
         self._crew.start()
         self._started_at = time.monotonic()
-        while not self.is_stopping():
-            if self._has_lost_lease():
-                break
-            self._step()
-            if self._is_done() and self.place.store.let_go(LEASE, owner=self.owner, known=self._pending.known()):
-                break
+        while not self.is_stopping() and not self._is_over():
             with self._changed:
                 self._changed.wait(TICK_S)
         self.let_lanes_end()
@@ -131,6 +127,21 @@ class Dispatcher:
         with suppress(CosmosError):
             self.place.store.let_go(LEASE, owner=self.owner, known=self._pending.known())
         self._crew.close()
+
+    def _is_over(self) -> bool:
+        """Do one round; whether it was the last one. While the run store is away nothing can be begun, and all waits."""
+        try:
+            if self._has_lost_lease():
+                return True
+            self._step()
+            is_over = self._is_done() and self.place.store.let_go(LEASE, owner=self.owner, known=self._pending.known())
+        except StoreUnreachableError as error:
+            if not self._is_store_away:
+                logger.warning("Nothing is begun until it answers: {}", error)
+            self._is_store_away = True
+            return False
+        self._is_store_away = False
+        return is_over
 
     def _other(self) -> str:
         """The other dispatch that is at work; none once the lease is ours."""
@@ -174,14 +185,16 @@ class Dispatcher:
 
     def _collect(self) -> None:
         for assignment in self._lanes.collect():
-            if assignment.job is not None:
-                if self._is_due("costs", LEARN_EVERY_S):
-                    learn(self.place.store)
-                self._job_ids.append(assignment.job.id)
-                self.report.ended(assignment)
             # What was not claimed, or went back, waits again, maybe as another one.
             self._pending.forget(assignment.run_ids)
             self._due["queue"] = 0.0
+            if assignment.job is None:
+                continue
+            self._job_ids.append(assignment.job.id)
+            if self._is_due("costs", LEARN_EVERY_S):
+                learn(self.place.store)
+            with suppress(StoreUnreachableError):
+                self.report.ended(assignment)
 
     def _hand_out(self, members: Mapping[str, Member]) -> None:
         """Plan anew if that can change anything, and give each lane that wants one its first batch."""

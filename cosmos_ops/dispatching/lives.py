@@ -14,8 +14,15 @@ from cosmos_ops.dispatching.bench import ANY_FAMILY, Bench
 from cosmos_ops.dispatching.crew import Member
 from cosmos_ops.dispatching.opening import expected, open_batch
 from cosmos_ops.dispatching.settling import settled
-from cosmos_ops.dispatching.work import Carrier, Work
-from cosmos_ops.errors import CheckpointMissingError, CosmosError, HostError, HostGivenUpError, HostUnreachableError
+from cosmos_ops.dispatching.work import Carrier, Work, carry_out
+from cosmos_ops.errors import (
+    CheckpointMissingError,
+    CosmosError,
+    HostError,
+    HostGivenUpError,
+    HostUnreachableError,
+    StoreUnreachableError,
+)
 from cosmos_ops.following import Follower
 from cosmos_ops.homecoming import EarlyPorter, fail
 from cosmos_ops.workplace import Records, Workplace
@@ -56,6 +63,9 @@ class Lives:
                 self._open(assignment, place, member)
             if assignment.job is not None:
                 self._carry_out(assignment, place)
+        except StoreUnreachableError as error:
+            # The host is well. What was begun goes on, and its job is taken up again once its lease has run out.
+            logger.warning("A batch on host {} is left alone for now: {}", member.name, error)
         except CosmosError as error:
             logger.error("A batch on host {} was not begun: {}", member.name, error)
             self._bench.put(member.name, ANY_FAMILY, str(error))
@@ -83,15 +93,19 @@ class Lives:
         follower.porter = EarlyPorter(follower)
         assignment.follower = follower
         work = Work(follower, partial(settled, place.store, job))
-        carrier = self._carrier(work)
-        try:
-            carrier.stage_in(work)
+
+        def on_staged() -> None:
             assignment.staged_at = time.monotonic()
-            computation = carrier.compute(work)
+
+        def on_computed() -> None:
             assignment.is_computed = True
             self._on_change()
-            carrier.bring_home(work, computation)
+
+        try:
+            carry_out(work, self._carrier(work), on_staged=on_staged, on_computed=on_computed)
             self._bench.clear(place.host.name, job.family)
+        except StoreUnreachableError:
+            raise
         except CosmosError as error:
             self._failed(follower, error)
 

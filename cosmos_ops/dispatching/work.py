@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cosmos_ops import homecoming
+from cosmos_ops.errors import StoreUnreachableError
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Follower
 from cosmos_ops.job import Job, Outcome
@@ -35,6 +36,38 @@ class Carrier(Protocol):
 
     def bring_home(self, work: Work, computation: Computation) -> None:
         """Judge and stage out what it left, and record what became of its runs."""
+
+
+def nothing() -> None:
+    """What is done at a moment that nobody cares for."""
+
+
+def carry_out(
+    work: Work, carrier: Carrier, *, on_staged: Callable[[], None] = nothing, on_computed: Callable[[], None] = nothing
+) -> None:
+    """Carry out a job step by step. A run store that is away is waited for; then the steps are done again, as far as they must.
+
+    Args:
+        work: The job.
+        carrier: Who does the steps.
+        on_staged: Called when all that the job needs is on its host.
+        on_computed: Called when its slot is free again.
+
+    Raises:
+        StoreUnreachableError: The store is away, and the job is to end or has gone to another process meanwhile.
+        CosmosError: A step failed.
+    """
+    while True:
+        try:
+            carrier.stage_in(work)
+            on_staged()
+            computation = carrier.compute(work)
+            on_computed()
+            carrier.bring_home(work, computation)
+            return
+        except StoreUnreachableError:
+            if not work.follower.await_store():
+                raise
 
 
 class PlainCarrier:

@@ -20,10 +20,29 @@ HOW_TO_INSTALL = (
 
 
 class Server:
-    """A running server that answers on a socket in its own folder."""
+    """A server that answers on a socket in its own folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, binaries: Path) -> None:
         self.folder = folder
+        self.data = folder / "data"
+        self._pg_ctl = str(binaries / "pg_ctl")
+
+    def start(self) -> None:
+        options = f"-c fsync=off -c listen_addresses='' -c unix_socket_directories={self.folder}"
+        _run([self._pg_ctl, "-D", str(self.data), "-w", "-l", str(self.folder / "log"), "-o", options, "start"])
+
+    def stop(self) -> None:
+        """Cut all connections, and answer nobody."""
+        _run([self._pg_ctl, "-D", str(self.data), "-m", "immediate", "stop"])
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody gets an answer inside."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def new_database(self) -> str:
         name = new_id("test")
@@ -50,16 +69,15 @@ def running_server(binaries: Path) -> Iterator[Server]:
     if os.getuid() == 0:
         shutil.chown(folder, "postgres")
         shutil.chown(folder / "password", "postgres")
-    data = str(folder / "data")
-    options = f"-c fsync=off -c listen_addresses='' -c unix_socket_directories={folder}"
+    server = Server(folder, binaries)
     try:
         auth = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}"]
-        _run([str(binaries / "initdb"), "-D", data, "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", *auth])
-        _run([str(binaries / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start"])
+        _run([str(binaries / "initdb"), "-D", str(server.data), "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", *auth])
+        server.start()
         try:
-            yield Server(folder)
+            yield server
         finally:
-            _run([str(binaries / "pg_ctl"), "-D", data, "-m", "immediate", "stop"])
+            server.stop()
     finally:
         shutil.rmtree(folder)
 

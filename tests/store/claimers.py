@@ -65,7 +65,7 @@ class Claimer:
                 # From a few of the oldest, so that several want the same ones.
                 oldest = waiting[:12]
                 self.claim(self.random.sample(oldest, min(len(oldest), self.random.randint(1, 4))))
-            elif not sum(self.store.count_runs(UNFINISHED).values()):
+            elif not sum(self.store.count_runs(UNFINISHED).values()) and not self.store.open_jobs():
                 return
             else:
                 time.sleep(0.05)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,8 +64,8 @@ def show_plan(path: Path | None, slots: Sequence[str], options: PlanOptions, *, 
 
     settings = Settings()
     with opened_records(settings) as place:
-        runs = _queued(place) if path is None else _asked(path)
-        description = _prospect(place, runs, slots, options).description
+        runs, after = (_queued(place), dict[str, int]()) if path is None else _asked(path)
+        description = _prospect(place, runs, slots, options, after).description
     click.echo(json.dumps(description, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(description)))
 
 
@@ -73,22 +73,25 @@ def _queued(place: Records) -> list[Run[Any]]:
     return place.store.runs_of_ids(one.run_id for one in place.store.waiting())
 
 
-def _asked(path: Path) -> list[Run[Any]]:
-    """The runs of all stages; those of a later one as if their inputs were there."""
+def _asked(path: Path) -> tuple[list[Run[Any]], dict[str, int]]:
+    """The runs of all stages, and how many stages come before each; what these will make is as long and wide as what there is."""
     from cosmos_ops.operations import find_operation
     from cosmos_ops.queueing import needs_of
 
     requests = read_requests(path)
     hosts = {f"request {number}: " if len(requests) > 1 else "": one.host for number, one in enumerate(requests, 1)}
-    runs = []
+    runs, after = [], {}
     for one in checked(requests, path, click.echo, api_url=known_server(Settings())):
         needs = needs_of(find_operation(one.run.operation, one.run.family), one.run.params, one.videos)
         host = next((host for name, host in hosts.items() if one.path.startswith(name)), "auto")
         runs.append(replace(one.run, queueing=Queueing(needs, host=host)))
-    return runs
+        after[one.run.id] = one.after
+    return runs, after
 
 
-def _prospect(place: Records, runs: Sequence[Run[Any]], slots: Sequence[str], options: PlanOptions) -> "Prospect":
+def _prospect(
+    place: Records, runs: Sequence[Run[Any]], slots: Sequence[str], options: PlanOptions, after: Mapping[str, int] | None = None
+) -> "Prospect":
     from cosmos_ops.dispatching.prospect import imagined_slots, prospect, slots_now
     from flows.dispatch import offers
 
@@ -98,7 +101,7 @@ def _prospect(place: Records, runs: Sequence[Run[Any]], slots: Sequence[str], op
     else:
         models = frozenset((run.family, mode) for run in runs if run.queueing is not None for mode in run.queueing.needs.modes)
         there, left_out = slots_now(place.store, offers, models)
-    return prospect(place.store, runs, there, options=options, now_s=now_s, left_out=left_out)
+    return prospect(place.store, runs, there, options=options, now_s=now_s, left_out=left_out, after=after)
 
 
 GOALS = click.Choice([goal.value for goal in Goal])

@@ -93,13 +93,12 @@ def submit(path: Path, *, priority: int, watches: bool, say: Say) -> None:
     checked(requests, path, say, api_url=server)
     from deployments.places import opened_records
     from deployments.queue_commands import watch
-    from flows.queueing import queue_request
+    from flows.queueing import queue_requests
     from flows.waking import wake_dispatch
 
     with opened_records(Settings()) as place:
         keys = [new_id("rq") for _ in requests]
-        queued = (queue_request(place, one, key=key, priority=priority) for key, one in zip(keys, requests, strict=True))
-        runs = [run for some in queued for run in some]
+        runs = queue_requests(place, dict(zip(keys, requests, strict=True)), priority=priority)
         for run in runs:
             say(f"{run.operation} {run.id}: {run.status.value}")
         follow_up = ", each followed by its next stages" if any(run.queueing and run.queueing.then for run in runs) else ""

@@ -28,6 +28,8 @@ class Asked:
     videos: dict[str, Path]
     stands_in: str = ""
     """Of a stage after another one: what its inputs stand in for, until that has run."""
+    after: int = 0
+    """How many stages come before it, whose outputs it works on."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,11 @@ def _runs(request: PipelineRequest, store: Store) -> Iterator[Asked | str]:
                 continue
             for settings in own:
                 for variant in choices if stage == "inference" else ONE_VARIANT:
-                    yield from _run(f"prompts[{number}]", stage, family, prompt, settings, variant, _stands_in(request, stage))
+                    yield from _run(f"prompts[{number}]", stage, family, prompt, settings, variant, request)
 
 
 def _run(
-    path: str, stage: str, family: str, prompt: Prompt, settings: StageSettings, variant: Variant, stands_in: str
+    path: str, stage: str, family: str, prompt: Prompt, settings: StageSettings, variant: Variant, request: PipelineRequest
 ) -> Iterator[Asked | str]:
     operation = find_operation(stage, family)
     videos = {VIDEO: prompt.inputs[VIDEO]} if stage == "upscale" and VIDEO in prompt.inputs else dict(prompt.inputs)
@@ -95,7 +97,8 @@ def _run(
     except InputError as error:
         yield from (f"{path}: {stage} by {family}: {problem}" for problem in error.args)
         return
-    yield Asked(path, Run(prompt.id, stage, family, params, request_key=path), prompt, videos, stands_in)
+    run = Run(prompt.id, stage, family, params, request_key=path)
+    yield Asked(path, run, prompt, videos, _stands_in(request, stage), _after(request, stage))
 
 
 def _stands_in(request: PipelineRequest, stage: str) -> str:
@@ -105,3 +108,9 @@ def _stands_in(request: PipelineRequest, stage: str) -> str:
     if stage == "upscale" and "inference" in request.stages:
         return "the input video stands in for the output of inference"
     return ""
+
+
+def _after(request: PipelineRequest, stage: str) -> int:
+    if stage == "upscale" and "inference" in request.stages:
+        return 1 + _after(request, "inference")
+    return int(stage == "inference" and "enhance" in request.stages)

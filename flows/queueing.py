@@ -1,6 +1,6 @@
 """From a request to runs in the shared queue: the first stage of each prompt, which carries along what is to follow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,24 +27,23 @@ class Wanted:
     then: tuple[NextStage, ...] = ()
 
 
-def queue_request(
-    place: Records, request: PipelineRequest, *, key: str, priority: int = 0, flow_run_id: str | None = None
+def queue_requests(
+    place: Records, requests: Mapping[str, PipelineRequest], *, priority: int = 0, flow_run_id: str | None = None
 ) -> list[Run[Any]]:
-    """Record the runs of the first stage of a request in the shared queue; a run that cannot be met is recorded as failed.
+    """Record the runs of the first stage of requests in the shared queue; a run that cannot be met is recorded as failed.
 
     Args:
         place: Store and results.
-        request: What is asked for.
-        key: Tells this request from others; the same again records nothing twice.
+        requests: What is asked for, each under a key that tells it from all others; the same again records nothing twice.
         priority: Higher goes first.
         flow_run_id: The flow run that asks for it.
 
     Raises:
         InputError: The family lacks a stage, or the sweep is no good; nothing was recorded.
     """
-    wanted = list(_Reader(place, request, key).wanted())
+    wanted = [(one, request.host) for key, request in requests.items() for one in _Reader(place, request, key).wanted()]
     # All at the same moment: a slot that has nothing to do would begin a batch with the first ones alone.
-    return place.store.add_runs([_admitted(place, one, request.host, priority, flow_run_id) for one in wanted])
+    return place.store.add_runs([_admitted(place, one, host, priority, flow_run_id) for one, host in wanted])
 
 
 def _admitted(place: Records, wanted: Wanted, host: str, priority: int, flow_run_id: str | None) -> Run[Any]:

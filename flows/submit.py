@@ -18,7 +18,7 @@ from flows.forms import (
     UpscaleSettings,
 )
 from flows.naming import flow_run_name
-from flows.queueing import queue_request
+from flows.queueing import queue_requests
 from flows.request_files import PipelineRequest
 from flows.waking import wake_dispatch
 from flows.workplace import records
@@ -80,7 +80,7 @@ def queued(place: Records, request: PipelineRequest, priority: int) -> list[str]
     Raises:
         RunsFailedError: Some cannot be met; the others are in the queue.
     """
-    runs = queue_request(place, request, key=root_flow_run(), priority=priority, flow_run_id=this_flow_run())
+    runs = queue_requests(place, {root_flow_run(): request}, priority=priority, flow_run_id=this_flow_run())
     good = [run for run in runs if run.status is not RunStatus.FAILED]
     logger = get_run_logger()
     for run in good:

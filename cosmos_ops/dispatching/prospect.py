@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,9 +19,10 @@ from cosmos_ops.errors import InputError
 from cosmos_ops.operations import FAMILIES
 from cosmos_ops.params import PerRun, parameters
 from cosmos_ops.planning import CostModel, Plan, PlanOptions, Slot, Workload, plan
-from cosmos_ops.planning.baselines import one_by_one, predecessor
+from cosmos_ops.planning.baselines import Baseline, one_by_one, predecessor
 from cosmos_ops.planning.costs import GPU_TYPES
 from cosmos_ops.planning.preview import described
+from cosmos_ops.planning.stages import in_stages, joined_baselines, joined_plans
 from cosmos_ops.planning.workloads_of_runs import workload_of
 from cosmos_ops.runs import Run
 from cosmos_ops.store import Store
@@ -41,6 +42,8 @@ class Prospect:
     settings: Mapping[str, Hashable]
     """Run to all of its parameters but the weights: by these the predecessor told runs apart."""
     now_s: float
+    after: Mapping[str, int] = field(default_factory=dict)
+    """Run to the number of stages that come before it, where it waits for some."""
 
     @cached_property
     def workload_of(self) -> Mapping[str, Workload]:
@@ -50,12 +53,13 @@ class Prospect:
     @cached_property
     def description(self) -> dict[str, Any]:
         """The plan as a record, beside what other rules would make of the same runs."""
-        rest = (self.workloads, self.slots, self.costs)
-        baselines = [
-            one_by_one(*rest, now_s=self.now_s),
-            predecessor(*rest, now_s=self.now_s, settings_of=lambda run: self.settings[run.run_id]),
-        ]
-        return described(self.plan, *rest, baselines, self.now_s)
+        rest = (self.slots, self.costs)
+        rules: Sequence[Callable[[Sequence[Workload], float], Baseline]] = (
+            lambda runs, now_s: one_by_one(runs, *rest, now_s=now_s),
+            lambda runs, now_s: predecessor(runs, *rest, now_s=now_s, settings_of=lambda run: self.settings[run.run_id]),
+        )
+        baselines = [joined_baselines(in_stages(self.workloads, self.after, self.now_s, rule)) for rule in rules]
+        return described(self.plan, self.workloads, *rest, baselines, self.now_s)
 
 
 def settings_of(run: Run[Any]) -> int:
@@ -73,6 +77,7 @@ def prospect(
     options: PlanOptions,
     now_s: float,
     left_out: Sequence[str] = (),
+    after: Mapping[str, int] | None = None,
 ) -> Prospect:
     """Plan runs on slots with the costs that are known.
 
@@ -83,13 +88,17 @@ def prospect(
         options: How.
         now_s: Unix seconds from which on slots are used.
         left_out: Hosts that are left out, each with the reason, which is said of runs that have to wait.
+        after: Run to the number of stages that come before it, each of which has to be done first.
     """
     known = {run.id: run for run in runs}
     workloads, costs = [workload_of(run) for run in known.values()], known_costs(store)
-    made = plan(workloads, slots, costs, now_s=now_s, options=options)
+    stages = in_stages(
+        workloads, after or {}, now_s, lambda some, start_s: plan(some, slots, costs, now_s=start_s, options=options)
+    )
+    made = joined_plans(stages)
     made = replace(made, waiting={run_id: "; ".join([why, *left_out]) for run_id, why in made.waiting.items()})
     settings = {run_id: settings_of(run) for run_id, run in known.items()}
-    return Prospect(made, workloads, slots, costs, settings, now_s)
+    return Prospect(made, workloads, slots, costs, settings, now_s, after or {})
 
 
 def slots_now(store: Store, offers: Callable[[], Iterable[Offer]], models: frozenset[ModelMode]) -> tuple[list[Slot], list[str]]:

@@ -12,6 +12,8 @@ from tests.builders import a_clip, left_over
 
 from .command import cosmos, listed, processes_of, started
 
+pytestmark = pytest.mark.long
+
 FIELDS = {
     "id",
     "prompt_id",

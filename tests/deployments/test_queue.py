@@ -11,7 +11,7 @@ from cosmos_ops.runs import RunStatus
 from cosmos_ops.settings import Settings
 from cosmos_ops.workplace import Records
 from deployments.cli import cli
-from flows.queueing import queue_request
+from flows.queueing import queue_requests
 from flows.request_files import read_requests
 from tests.builders import a_clip, opened_store
 
@@ -43,7 +43,7 @@ def queued(home, request_file):
     with opened_store() as store:
         results = ResultsFolder(Settings().outputs_folder)
         (request,) = read_requests(request_file)
-        return [run.id for run in queue_request(Records(store, results), request, key="rq_1")]
+        return [run.id for run in queue_requests(Records(store, results), {"rq_1": request})]
 
 
 def queue():
@@ -111,6 +111,16 @@ def test_a_file_is_planned_for_machines_that_are_not_there(planned):
     text = planned("--slots", "rack=2").stdout
     assert "no plan is done before" in text
     assert "of one container per run" in text
+
+
+def test_the_stages_of_a_file_are_planned_one_after_the_other(home):
+    done = CliRunner().invoke(cli, ["plan", "docs/examples/over-families.yaml", "--slots", "rack=2", "--json"])
+
+    description = json.loads(done.stdout)
+    batches = description["batches"]
+    assert [batch["signature"].split()[0] for batch in batches] == ["enhance", "inference", "upscale"]
+    assert [batch["predicted_start_s"] for batch in batches[1:]] == [batch["predicted_end_s"] for batch in batches[:-1]]
+    assert description["makespan_s"] == batches[-1]["predicted_end_s"] <= min(description["baseline_makespan_s"].values())
 
 
 @pytest.mark.parametrize("slots", ["rack", "rack=0", "=2", "rack=2:GTX"])

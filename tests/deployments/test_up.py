@@ -16,6 +16,8 @@ from cosmos_ops.runs import Phase, RunStatus
 from cosmos_ops.store import RunFilter, Store
 from tests.preview.program import write_scene
 
+pytestmark = pytest.mark.long
+
 START_LIMIT_S = 120
 FLOWS = ("pipeline", "enhance", "inference", "upscale")
 ANSWER_S = 30

@@ -12,6 +12,8 @@ from tests.media.videos import NTSC_FILM, stamps, turned, write_vfr_clip
 
 from . import steps
 
+pytestmark = pytest.mark.long
+
 
 def awkward(folder):
     return {

@@ -17,17 +17,29 @@ from .machine import GPUMachine
 NAMES = ("gpu-a", "gpu-b")
 MARK = "gpu_machines"
 """Marks files whose tests use machines: `pytestmark = pytest.mark.gpu_machines`."""
+LONG = "long"
 PROGRAMS = ("dockerd", "containerd", "docker", "sshd", "ssh", "sudo", "debootstrap", "busybox", "iptables", "unshare", "nsenter")
 HOW_TO_ENABLE = "so nothing is tested on GPU machines. As root on Debian: sh tests/install_system_packages.sh"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARK}: tests of simulated GPU machines; the build machine skips none")
+    config.addinivalue_line("markers", f"{LONG}: long files without machines, for the time in which images are made")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that all workers end at about the same time; those with machines are the long ones."""
-    items.sort(key=lambda item: item.get_closest_marker(MARK) is None)
+    """Long files first, so that all workers end at about the same time; those with machines are the long ones.
+
+    The first of these makes the images, for which all others would wait; so the other workers begin with files that need none.
+    """
+    first = next((item.path for item in items if item.get_closest_marker(MARK)), None)
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker(MARK):
+            return 0 if item.path == first else 2
+        return 1 if item.get_closest_marker(LONG) else 3
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,16 @@ def test_other_skips_stay_skips_on_the_build_machine(folder):
     assert "1 skipped" in run_pytest(folder, "-p", "no:xdist", CI="true").stdout
 
 
+def test_long_files_are_first_and_the_images_are_made_beside_one_without_machines(folder):
+    for name, mark in (("a", ""), ("b", "gpu_machines"), ("c", "gpu_machines"), ("d", "long")):
+        marked = f"import pytest\npytestmark = pytest.mark.{mark}\n" if mark else ""
+        (folder / f"test_{name}.py").write_text(f"{marked}def test_{name}(): pass\n")
+
+    lines = run_pytest(folder, "-p", "no:xdist", "-v", "-v").stdout.splitlines()
+
+    assert [line.partition("::")[0] for line in lines if "PASSED" in line] == [f"test_{name}.py" for name in "bdca"]
+
+
 def test_a_file_without_the_mark_gets_no_machine(folder):
     (folder / "test_it.py").write_text("def test_it(machine): pass\n")
     assert "needs the line: pytestmark = pytest.mark.gpu_machines" in run_pytest(folder, "-p", "no:xdist").stdout

@@ -1,10 +1,10 @@
-"""What no plan can be below: the run that takes longest, and all samples spread evenly over the slots."""
+"""What no plan can be below: the run that takes longest, all samples spread evenly, and several runs that must share a slot."""
 
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from cosmos_ops.planning.costs import CostModel
 from cosmos_ops.planning.eligibility import eligible_lanes
@@ -12,6 +12,8 @@ from cosmos_ops.planning.groups import BatchKey, Prices, alike, key_of
 from cosmos_ops.planning.workloads import ModelFiles, Slot, Workload
 from cosmos_ops.sizes import SampleSize
 
+SHARING_MAX = 10
+"""With more runs on a slot it makes next to no difference that they are not divisible."""
 SETS_MAX = 50
 """So many sets of slots are looked at by themselves, those with the most work."""
 
@@ -19,9 +21,9 @@ SETS_MAX = 50
 def makespan_bound(runs: Iterable[Workload], slots: Iterable[Slot], costs: CostModel, now_s: float) -> float:
     """Within fewer seconds from `now_s` on, no plan has done all runs that some slot can take.
 
-    Samples count as divisible and as fast as on the best slot. Each signature loads at least once, and so does each slot that
-    is used; of what may be mixed, one load is enough for all. Runs that only some slots can take are also looked at by
-    themselves.
+    Samples count as fast as on the best slot. Each signature loads at least once, and so does each slot that is used; of what may
+    be mixed, one load is enough for all. Samples count as divisible, but for this: of the k x slots + 1 longest runs some slot
+    gets k + 1. Runs that only some slots can take are also looked at by themselves.
     """
     return _Bound(sorted(slots, key=lambda slot: (slot.host, slot.index)), costs, now_s).of(runs)
 
@@ -61,8 +63,10 @@ class _Bound:
         most = sorted(work, key=lambda lanes: -work[lanes])[:SETS_MAX]
         # All together need all the slots that one of them can use.
         sets = {frozenset(lanes) for lanes in most} | {frozenset(lane for lanes in work for lane in lanes)}
-        even = (self._even_s([kind for kind in kinds if lanes.issuperset(kind.lanes)], lanes) for lanes in sets if lanes)
-        return max([*map(self._longest_s, kinds), *even], default=0.0)
+        within = [([kind for kind in kinds if lanes.issuperset(kind.lanes)], lanes) for lanes in sets if lanes]
+        even = (self._even_s(some, lanes) for some, lanes in within)
+        sharing = (self._sharing_s(some, lanes) for some, lanes in within)
+        return max([*map(self._longest_s, kinds), *even, *sharing], default=0.0)
 
     def _kind(self, runs: Sequence[Workload], lanes: tuple[int, ...]) -> _Kind:
         one, key = runs[0], key_of(runs[0])
@@ -92,6 +96,15 @@ class _Bound:
         # Each slot that is used begins with a load; of the others, so many come after a first one.
         after_first = _level(begin.values(), samples_s + sum(loads[: max(0, len(loads) - len(lanes))]))
         return max(after_first, _level([self._wait_s[lane] for lane in lanes], samples_s + sum(loads) + _warming_s(kinds)))
+
+    def _sharing_s(self, kinds: Collection[_Kind], lanes: Collection[int]) -> float:
+        """Some slot gets k + 1 of the k x slots + 1 longest of these runs, whichever these are (the pigeonhole principle)."""
+        counted = sorted(((kind.samples_s / kind.count, kind.count) for kind in kinds), reverse=True)
+        most = SHARING_MAX * len(lanes) + 1
+        longest = list(islice((seconds for seconds, count in counted for _ in range(count)), most))
+        begin_s = min(self._wait_s[lane] + min(self._first_load_s(k, lane) for k in kinds if lane in k.lanes) for lane in lanes)
+        shared = (k for k in range(1, SHARING_MAX + 1) if len(longest) > k * len(lanes))
+        return max((begin_s + math.fsum(longest[k * len(lanes) - k : k * len(lanes) + 1]) for k in shared), default=0.0)
 
     def _sample_s(self, key: BatchKey, size: SampleSize, lane: int) -> float:
         return self._prices.sample_s(key, self._slots[lane].gpu_type, size)

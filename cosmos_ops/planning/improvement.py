@@ -20,6 +20,66 @@ Load = tuple[Atom, ...]
 Worth = tuple[float, float, float]
 
 
+class Spreads:
+    """Ways to spread runs over slots; each slot is filled once for each load that it gets."""
+
+    def __init__(
+        self, groups: Sequence[Group], starts: Sequence[LaneStart], prices: Prices, options: PlanOptions, *, width: int
+    ) -> None:
+        self._groups = groups
+        self._starts = starts
+        self._prices = prices
+        self._options = options
+        self._width = width
+        self._begin_s = min(start.free_s for start in starts)
+        self._lanes: dict[tuple[int, Load], Lane] = {}
+
+    def loads_of(self, filling: Filling) -> tuple[Load, ...]:
+        """The runs of each slot."""
+        places = {id(group): place for place, group in enumerate(self._groups)}
+        return tuple(
+            tuple(
+                sorted(
+                    (places[id(group)], run)
+                    for batch in lane.batches()
+                    for group, first, end in batch.pieces
+                    for run in range(first, end)
+                )
+            )
+            for lane in filling.lanes
+        )
+
+    def filling(self, loads: Sequence[Load]) -> Filling:
+        """The slots with these runs."""
+        return Filling([self.lane(place, load) for place, load in enumerate(loads)])
+
+    def lane(self, place: int, load: Load) -> Lane:
+        """A slot with these runs."""
+        known = self._lanes.get((place, load))
+        if known is None:
+            known = self._lanes[place, load] = Lane(self._starts[place], self._prices, self._options)
+            for group, run in load:
+                known.put(self._groups[group], run)
+            self._refine(known, place)
+        return known
+
+    def _refine(self, lane: Lane, place: int) -> None:
+        """Make the seconds of a slot more exact."""
+
+    def worth(self, loads: Sequence[Load]) -> Worth:
+        """The score; among equal ones, the more even the better, which leads over steps that change no score."""
+        filling = self.filling(loads)
+        first, second = score(
+            self._options.goal,
+            seconds=filling.end_s - self._begin_s,
+            load_gpu_seconds=filling.load_gpu_seconds,
+            gpu_seconds=filling.gpu_seconds,
+            width=self._width,
+        )
+        uneven = sum((lane.end_s - self._begin_s) ** 2 for lane in filling.lanes)
+        return first, round(uneven, 3), second
+
+
 class Improvement:
     """The search for better fillings of the same runs on the same slots."""
 
@@ -34,18 +94,13 @@ class Improvement:
         tries: int,
     ) -> None:
         self._groups = groups
-        self._starts = starts
-        self._prices = prices
-        self._options = options
-        self._width = width
+        self._spreads = Spreads(groups, starts, prices, options, width=width)
         self._tries = tries
         """So many fillings may still be looked at."""
-        self._begin_s = min(start.free_s for start in starts)
-        self._lanes: dict[tuple[int, Load], Lane] = {}
 
     def improved(self, filling: Filling) -> Filling:
         """The same runs, spread better. The best step is taken even if it makes things worse: a better one may follow."""
-        loads = self._loads_of(filling)
+        loads = self._spreads.loads_of(filling)
         best, seen, vain = (self._worth(loads), loads), {loads}, 0
         while self._tries > 0 and vain < PATIENCE:
             steps = ((self._worth(other), other) for other in self._neighbours(loads) if other not in seen)
@@ -56,47 +111,15 @@ class Improvement:
             vain += 1
             if worth < best[0]:
                 best, vain = (worth, loads), 0
-        return Filling([self._lane(place, load) for place, load in enumerate(best[1])])
-
-    def _loads_of(self, filling: Filling) -> tuple[Load, ...]:
-        places = {id(group): place for place, group in enumerate(self._groups)}
-        return tuple(
-            tuple(
-                sorted(
-                    (places[id(group)], run)
-                    for batch in lane.batches()
-                    for group, first, end in batch.pieces
-                    for run in range(first, end)
-                )
-            )
-            for lane in filling.lanes
-        )
-
-    def _lane(self, place: int, load: Load) -> Lane:
-        known = self._lanes.get((place, load))
-        if known is None:
-            known = self._lanes[place, load] = Lane(self._starts[place], self._prices, self._options)
-            for group, run in load:
-                known.put(self._groups[group], run)
-        return known
+        return self._spreads.filling(best[1])
 
     def _worth(self, loads: Sequence[Load]) -> Worth:
-        """The score; among equal ones, the more even the better, which leads over steps that change no score."""
         self._tries -= 1
-        filling = Filling([self._lane(place, load) for place, load in enumerate(loads)])
-        first, second = score(
-            self._options.goal,
-            seconds=filling.end_s - self._begin_s,
-            load_gpu_seconds=filling.load_gpu_seconds,
-            gpu_seconds=filling.gpu_seconds,
-            width=self._width,
-        )
-        uneven = sum((lane.end_s - self._begin_s) ** 2 for lane in filling.lanes)
-        return first, round(uneven, 3), second
+        return self._spreads.worth(loads)
 
     def _neighbours(self, loads: tuple[Load, ...]) -> Iterator[tuple[Load, ...]]:
         """Whole groups moved off any slot, and single runs of the slot that is done last moved or swapped."""
-        ends = [(self._lane(place, load).end_s if load else 0.0, -place) for place, load in enumerate(loads)]
+        ends = [(self._spreads.lane(place, load).end_s if load else 0.0, -place) for place, load in enumerate(loads)]
         last = -max(ends)[1]
         for source, load in enumerate(loads):
             groups = sorted({group for group, _ in load})

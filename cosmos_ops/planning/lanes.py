@@ -203,3 +203,9 @@ class Filling:
     def gpu_seconds(self) -> float:
         """GPU seconds in all."""
         return sum(lane.busy_s * lane.slot.gpu_count for lane in self.lanes)
+
+
+def turn(batch: OpenBatch) -> tuple[bool, float, str]:
+    """What joins the last batch comes first, then the batch with the oldest run."""
+    queued_at_s, run_id = min((run.queued_at_s, run.run_id) for run in batch.runs())
+    return not batch.is_tail, queued_at_s, run_id

@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from cosmos_ops.planning.costs import CostModel
 from cosmos_ops.planning.groups import BatchKey, Buckets, Prices, bucketed, first_id, grouped, size_within
-from cosmos_ops.planning.lanes import Filling, LaneStart, OpenBatch, Tail
+from cosmos_ops.planning.lanes import Filling, LaneStart, OpenBatch, Tail, turn
 from cosmos_ops.planning.placement import placed
 from cosmos_ops.planning.scores import score
 from cosmos_ops.planning.widening import narrowed, widenings
@@ -92,7 +92,7 @@ class _Planner:
 
     def _write_down(self, filling: Filling) -> None:
         for place, lane in enumerate(filling.lanes):
-            for batch in sorted(lane.batches(), key=_turn):
+            for batch in sorted(lane.batches(), key=turn):
                 if batch.is_tail:
                     self._extend(place, batch)
                 else:
@@ -137,9 +137,3 @@ class _Planner:
         samples.sort(key=itemgetter(0))
         ends_s = accumulate((seconds for seconds, _ in samples), initial=begin_s)
         return tuple(run_id for _, run_id in samples), tuple(islice(ends_s, 1, None))
-
-
-def _turn(batch: OpenBatch) -> tuple[bool, float, str]:
-    """What joins the last batch comes first, then the batch with the oldest run."""
-    queued_at_s, run_id = min((run.queued_at_s, run.run_id) for run in batch.runs())
-    return not batch.is_tail, queued_at_s, run_id

@@ -49,6 +49,8 @@ def test_the_order_of_the_input_does_not_matter(queue, on):
         ([a_workload()], [], 0.0),
         ([a_workload()], [a_slot(), a_slot("b")], COLD_S + SAMPLE_S),
         ([a_workload()] * 4, [a_slot(), a_slot("b")], COLD_S + 2 * SAMPLE_S),
+        ([a_workload()] * 3, [a_slot(), a_slot("b")], COLD_S + 2 * SAMPLE_S),
+        ([a_workload()] * 7, [a_slot(), a_slot("b"), a_slot("c")], COLD_S + 3 * SAMPLE_S),
         ([a_workload()] * 4, [a_slot(), a_slot("b", free_at_s=NOW_S + 9 * HOUR_S)], COLD_S + 4 * SAMPLE_S),
         ([a_workload()], [a_slot(warm=frozenset({ModelFiles("transfer25", ("edge",))}))], WARM_S + SAMPLE_S),
         ([a_workload(), a_workload(a_signature("vis"))], [a_slot()], 2 * COLD_S + 2 * SAMPLE_S),

@@ -6,8 +6,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from tests.hosts.machine import GPUMachine
 from tests.remote.servers import host_key_of
+from tests.store.postgresql import HOW_TO_INSTALL, binaries, running_server
 
 from . import rig
 from .rig import HeldFlow
@@ -17,6 +20,7 @@ TWICE = "completed, started twice"
 EVERYWHERE = ("staging in", "starting", "computing", "staging out", "recording")
 NOTHING: Mapping[str, str] = {}
 BLOCKED_S = 20.0
+STORE_AWAY_S = 5.0
 
 
 Setting = Callable[[GPUMachine], AbstractContextManager[Mapping[str, Any]]]
@@ -209,6 +213,25 @@ def disk_of(size_mb: int) -> Setting:
     return setting
 
 
+class StoreAway:
+    """A run store on PostgreSQL that nobody reaches for a while."""
+
+    @contextmanager
+    def setting(self, machine: GPUMachine) -> Iterator[Mapping[str, Any]]:  # noqa: ARG002
+        if (found := binaries()) is None:
+            pytest.skip(HOW_TO_INSTALL)
+        with running_server(found) as self.server, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COSMOS_DATABASE_URL", self.server.new_database())
+            yield {}
+
+    def cause(self, machine: GPUMachine, flows: list[HeldFlow]) -> None:  # noqa: ARG002
+        with self.server.away():
+            let_go(flows)
+            time.sleep(STORE_AWAY_S)
+
+
+store_away = StoreAway()
+
 FAULTS = (
     Fault("none", everywhere(COMPLETED), nothing),
     Fault(
@@ -245,6 +268,7 @@ FAULTS = (
     Fault(
         "output truncated, exit code 0", {"computing": "failed TransferError"}, nothing, orders="order=truncate", keeps_files=True
     ),
+    Fault(f"run store away for {STORE_AWAY_S:.0f} s", everywhere(COMPLETED), store_away.cause, setting=store_away.setting),
     Fault("host key changed", {"computing": COMPLETED}, change_host_key),
     Fault("key no longer accepted", {"computing": COMPLETED}, take_key_away),
     Fault("docker permission taken away", {"computing": COMPLETED}, close_socket, setting=block(user="with-docker")),

@@ -15,6 +15,8 @@ from cosmos_ops.planning.widening import narrowed, widenings
 from cosmos_ops.planning.workloads import Mixing, Plan, PlannedBatch, PlanOptions, Slot, Workload
 
 DEFAULT_OPTIONS = PlanOptions()
+FEW_RUNS = 12
+"""Of so few runs every one may be mixed with others by itself; of more runs only whole groups."""
 STAGES_MAX = 8
 """So many ways to mix controls are tried."""
 TRIES_MAX = 4000
@@ -71,7 +73,9 @@ class _Planner:
         if self._options.mixing is Mixing.STRICT:
             return self._placed(buckets, TRIES_MAX)
         stages_max = 2 if self._options.mixing is Mixing.MIXED else STAGES_MAX
-        stages = widenings(buckets, self._slots, self._prices, self._options, stages_max=stages_max)
+        is_few = sum(len(runs) for contents in buckets.values() for runs in contents.sizes.values()) <= FEW_RUNS
+        merges_all = is_few and self._options.mixing is Mixing.AUTOMATIC
+        stages = widenings(buckets, self._slots, self._prices, self._options, stages_max=stages_max, merges_all=merges_all)
         if self._options.mixing is Mixing.MIXED:
             return self._placed(stages[-1], TRIES_MAX)
         return min((self._placed(stage, TRIES_MAX // len(stages)) for stage in stages), key=self._score)

@@ -40,12 +40,22 @@ class Merge(NamedTuple):
     union: Kind
 
 
-def widenings(buckets: Buckets, slots: Sequence[Slot], prices: Prices, options: PlanOptions, *, stages_max: int) -> list[Buckets]:
+def widenings(
+    buckets: Buckets, slots: Sequence[Slot], prices: Prices, options: PlanOptions, *, stages_max: int, merges_all: bool = False
+) -> list[Buckets]:
     """The buckets as they are, then with one pair merged, two, ...; the pair that saves most GPU seconds first.
 
     Of very many stages only some are given, the first and the last among them.
+
+    Args:
+        buckets: Runs that may share a batch.
+        slots: All of them.
+        prices: Seconds of loads and samples.
+        options: How to plan.
+        stages_max: Most stages.
+        merges_all: Whether pairs are merged too that save nothing as a whole: single runs may do well in the other's batch.
     """
-    merges = list(_Merging(buckets, slots, prices, options).merges())
+    merges = list(_Merging(buckets, slots, prices, options, least_saved_s=-math.inf if merges_all else 0.0).merges())
     step = max(1, math.ceil(len(merges) / (stages_max - 1)))
     stages, current = [buckets], dict(buckets)
     for number, merge in enumerate(merges, start=1):
@@ -85,7 +95,10 @@ def _widened(size: SampleSize, bucket: Bucket) -> SampleSize:
 class _Merging:
     """The pairs that are worth it, one after the other."""
 
-    def __init__(self, buckets: Buckets, slots: Sequence[Slot], prices: Prices, options: PlanOptions) -> None:
+    def __init__(
+        self, buckets: Buckets, slots: Sequence[Slot], prices: Prices, options: PlanOptions, *, least_saved_s: float
+    ) -> None:
+        self._least_saved_s = least_saved_s
         self._slots = slots
         self._prices = prices
         self._options = options
@@ -121,16 +134,16 @@ class _Merging:
                 live[union.bucket] = union
 
     def _consider(self, one: Kind, other: Kind) -> None:
-        """Remember a pair if merging it saves GPU seconds."""
+        """Remember a pair if merging it saves more GPU seconds than is asked for."""
         if not self._pairs_left or one.bucket.key == other.bucket.key:
             return
         self._pairs_left -= 1
         union = self._union(one, other)
-        saved = one.gpu_seconds + other.gpu_seconds - union.gpu_seconds if union else 0.0
-        if union and saved > 0:
+        saved_s = one.gpu_seconds + other.gpu_seconds - union.gpu_seconds if union else 0.0
+        if union and saved_s > self._least_saved_s:
             self._number += 1
             entry = Merge(one, other, union)
-            heappush(self._heap, (-round(saved, 6), one.first_id, other.first_id, self._number, entry))
+            heappush(self._heap, (-round(saved_s, 6), one.first_id, other.first_id, self._number, entry))
 
     def _union(self, one: Kind, other: Kind) -> Kind | None:
         """All controls, and the slots that can take both; none if there are no such slots."""

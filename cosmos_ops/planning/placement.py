@@ -11,7 +11,7 @@ from cosmos_ops.planning.groups import Group, Prices
 from cosmos_ops.planning.improvement import RUNS_MAX, Improvement
 from cosmos_ops.planning.lanes import Filling, Lane, LaneStart, Offer
 from cosmos_ops.planning.scores import Score, score
-from cosmos_ops.planning.search import WAYS_MAX, Search, way_count
+from cosmos_ops.planning.search import EFFORT_MAX, Search, effort
 from cosmos_ops.planning.workloads import PlanOptions
 
 STEP = 1.15
@@ -46,7 +46,7 @@ def placed(groups: Sequence[Group], starts: Sequence[LaneStart], prices: Prices,
     best = found[ranked[0][1]]
     if sum(len(group.runs) for group in groups) > RUNS_MAX:
         return best
-    if way_count(groups) <= WAYS_MAX:
+    if effort(groups) <= EFFORT_MAX:
         return Search(groups, starts, prices, options, width=width).best(best)
     improvement = Improvement(groups, starts, prices, options, width=width, tries=tries)
     return min([best, *(improvement.improved(found[place]) for _, place in ranked[:IMPROVED])], key=weigh)

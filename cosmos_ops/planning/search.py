@@ -5,22 +5,26 @@ from collections.abc import Hashable, Sequence
 from math import comb, prod
 
 from cosmos_ops.planning.groups import Group, Prices, size_within
-from cosmos_ops.planning.improvement import Load, Spreads, Worth
+from cosmos_ops.planning.improvement import Atom, Load, Spreads, Worth
 from cosmos_ops.planning.lanes import Filling, Lane, LaneStart, turn
 from cosmos_ops.planning.widening import narrowed
 from cosmos_ops.planning.workloads import PlanOptions
 
-WAYS_MAX = 5_000
-"""With more ways the search would take more than some tenths of a second."""
+EFFORT_MAX = 600_000
+"""With more the search would take more than some tenths of a second."""
 
 
-def way_count(groups: Sequence[Group]) -> int:
-    """In how many ways the runs can be spread; those that take equally long are as good as each other."""
-    return prod(
+def effort(groups: Sequence[Group]) -> int:
+    """In how many ways the runs can be spread, those of one kind being as good as each other, times what each way takes.
+
+    On each way all runs are placed, and each time a slot is filled with what it has.
+    """
+    ways = prod(
         comb(count + len(group.lanes) - 1, count)
         for group in groups
-        for count in Counter(_seconds(group, run) for run in range(len(group.runs))).values()
+        for count in Counter(_kind(group, run) for run in range(len(group.runs))).values()
     )
+    return ways * sum(len(group.runs) for group in groups) ** 2
 
 
 class ExactSpreads(Spreads):
@@ -49,25 +53,28 @@ class Search:
     ) -> None:
         self._groups = groups
         self._spreads = ExactSpreads(groups, starts, prices, options, width=width)
-        self._twins = [self._kind_of(place, start) for place, start in enumerate(starts)]
+        self._twins = [self._twin_of(place, start) for place, start in enumerate(starts)]
         atoms = [(place, run) for place, group in enumerate(groups) for run in range(len(group.runs))]
-        self._atoms = sorted(atoms, key=lambda atom: (-_seconds(groups[atom[0]], atom[1]), atom))
+        # Runs of one kind follow each other.
+        self._atoms = sorted(
+            atoms, key=lambda atom: (-_seconds(groups[atom[0]], atom[1]), atom[0], _controls(groups, atom), atom[1])
+        )
 
     def best(self, known: Filling) -> Filling:
         """The best way of all; the one that is known, if none is better."""
         loads = self._spreads.loads_of(known)
-        self._found: tuple[Worth, tuple[Load, ...]] = self._spreads.worth(loads), loads
+        self._found: tuple[Worth, tuple[Load, ...]] = self._worth(loads), loads
         self._place(0, tuple(() for _ in loads), 0)
         return self._spreads.filling(self._found[1])
 
     def _place(self, number: int, loads: tuple[Load, ...], least: int) -> None:
         """Place one run after the others; `least` is the first slot that it may go to."""
         if number == len(self._atoms):
-            self._found = self._spreads.worth(loads), loads
+            self._found = self._worth(loads), loads
             return
         atom = self._atoms[number]
         group = self._groups[atom[0]]
-        is_equal = number + 1 < len(self._atoms) and self._kind(number) == self._kind(number + 1)
+        is_equal = number + 1 < len(self._atoms) and self._kind_at(number) == self._kind_at(number + 1)
         seen: set[Hashable] = set()
         for lane in group.lanes:
             # Empty slots of one kind are as good as each other, and so are runs of one kind.
@@ -76,16 +83,30 @@ class Search:
             if not loads[lane]:
                 seen.add(self._twins[lane])
             extended = (*loads[:lane], tuple(sorted((*loads[lane], atom))), *loads[lane + 1 :])
-            if self._spreads.worth(extended) < self._found[0]:
+            if self._worth(extended) < self._found[0]:
                 self._place(number + 1, extended, lane if is_equal else 0)
 
-    def _kind(self, number: int) -> tuple[int, float]:
-        place, run = self._atoms[number]
-        return place, _seconds(self._groups[place], run)
+    def _worth(self, loads: Sequence[Load]) -> Worth:
+        """As good plans are weighed: here no step needs to lead over one that changes no score."""
+        first, uneven, second = self._spreads.worth(loads)
+        return first, second, uneven
 
-    def _kind_of(self, place: int, start: LaneStart) -> Hashable:
+    def _kind_at(self, number: int) -> tuple[int, Hashable]:
+        place, run = self._atoms[number]
+        return place, _kind(self._groups[place], run)
+
+    def _twin_of(self, place: int, start: LaneStart) -> Hashable:
         takes = tuple(place in group.lanes for group in self._groups)
         return start.free_s, start.warm, start.tail, start.slot.gpu_type, start.slot.gpu_count, takes
+
+
+def _kind(group: Group, run: int) -> Hashable:
+    """In a group that was put together, runs with other controls are not as good as each other."""
+    return group.runs[run].signature.controls, _seconds(group, run)
+
+
+def _controls(groups: Sequence[Group], atom: Atom) -> tuple[str, ...]:
+    return groups[atom[0]].runs[atom[1]].signature.controls
 
 
 def _seconds(group: Group, run: int) -> float:

@@ -13,7 +13,6 @@ from cosmos_ops.planning import PUBLISHED, Goal, PlanOptions, plan
 from cosmos_ops.planning.batches import BATCH_SIZE_MAX
 from cosmos_ops.planning.improvement import RUNS_MAX
 from cosmos_ops.planning.published import CONTROL_SHARE
-from cosmos_ops.planning.search import WAYS_MAX
 from cosmos_ops.planning.workloads_of_runs import workload_of
 from cosmos_ops.runs import Queueing
 from cosmos_ops.settings import Settings
@@ -101,7 +100,6 @@ def test_the_page_names_what_a_control_adds():
         f"the newest {cost_keeping.JOBS_LEARNT_FROM} batches",
         f"at most {BATCH_SIZE_MAX} to a batch",
         f"Up to {RUNS_MAX} runs",
-        f"no more than {WAYS_MAX:,} ways",
     ],
 )
 def test_the_page_names_the_limits(words):

@@ -65,8 +65,10 @@ class Assignment:
         return 0.0 if end is None else (end - now).total_seconds()
 
     def done_in_s(self) -> Mapping[str, float]:
-        """When each of its runs is expected to be done; what is computed comes home now."""
+        """When each of its runs is expected to be done; what is computed comes home now, and from a host that is away never."""
         timing = self.follower.times.timing if self.follower is not None else None
+        if self.follower is not None and self.follower.lost_for_s:
+            return dict.fromkeys(self.run_ids, math.inf)
         if self.is_computed or timing is None:
             return dict.fromkeys(self.run_ids, 0.0 if self.is_computed else math.inf)
         return done_in_s(timing, datetime.now(timezone.utc))

@@ -153,7 +153,12 @@ class Dispatcher:
     def _has_lost_lease(self) -> bool:
         """Whether another dispatch has taken over, because we could not renew our lease in time."""
         store = self.place.store
-        if self._is_due("lease", LEASE_S / 4) and not store.hold(LEASE, owner=self.owner, lease_s=LEASE_S):
+        if time.monotonic() < self._due.get("lease", 0.0):
+            return False
+        is_held = store.hold(LEASE, owner=self.owner, lease_s=LEASE_S)
+        # Not before: while the store is away we may lose it at any time.
+        self._due["lease"] = time.monotonic() + LEASE_S / 4
+        if not is_held:
             self._another = str(store.holder(LEASE))
             logger.warning("Another dispatch ({}) has taken over; what is at work here is followed to its end", self._another)
         return bool(self._another)
@@ -210,13 +215,16 @@ class Dispatcher:
             wanting,
             {name: member.is_usable for name, member in members.items()},
         )
-        every_s = QUEUE_EVERY_S if self._company.is_awaited else PLAN_EVERY_S
-        if state == self._planned_for and not self._is_due("plan", every_s):
+        if state == self._planned_for and not self._is_due("plan", PLAN_EVERY_S):
             return
-        self._planned_for, self._due["plan"] = state, time.monotonic() + every_s
+        began = time.monotonic()
         for place, batch in self._company.begin_on(wanting, self._plan(members)).items():
             self._begin(Assignment(place, batch.run_ids, batch), members)
-        self._leftovers.recall([place for place in wanting if not self._lanes.on(place)], members)
+        idle = [place for place in wanting if not self._lanes.on(place) and place not in self._company.waiting]
+        self._leftovers.recall(idle, members)
+        every_s = QUEUE_EVERY_S if self._company.waiting else PLAN_EVERY_S
+        took_s = time.monotonic() - began
+        self._planned_for, self._due["plan"] = state, time.monotonic() + max(every_s, took_s / QUEUE_SHARE)
 
     def _plan(self, members: Mapping[str, Member]) -> Prospect:
         store = self.place.store

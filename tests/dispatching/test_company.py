@@ -7,13 +7,17 @@ from types import SimpleNamespace
 import pytest
 
 from cosmos_ops.dispatching.assignments import Assignment, Lanes
-from cosmos_ops.dispatching.company import Company
+from cosmos_ops.dispatching.company import Company, Heir, heirs_of
 from cosmos_ops.dispatching.prospect import Prospect
+from cosmos_ops.errors import StoreUnreachableError
+from cosmos_ops.intake import completed
 from cosmos_ops.names import new_id
-from cosmos_ops.planning import CostModel, ModelFiles, PlanOptions, Slot, plan
+from cosmos_ops.operations import find_operation
+from cosmos_ops.planning import CostModel, ModelFiles, PlannedBatch, PlanOptions, Slot, plan
 from cosmos_ops.planning.costs import Coefficients
+from cosmos_ops.planning.signature import signature_of
 from cosmos_ops.planning.workloads_of_runs import workload_of
-from cosmos_ops.runs import NextStage, Prompt, Queueing, RunStatus
+from cosmos_ops.runs import VIDEO, NextStage, Prompt, Queueing, RunStatus
 from cosmos_ops.sizes import Needs, SampleSize
 from cosmos_ops.timekeeping import utc_now
 from cosmos_ops.timing import JobTiming, SampleTiming
@@ -55,7 +59,7 @@ class World:
         samples = tuple(SampleTiming(run.id, NEEDS.size, done_in_s) for run in runs)
         started_at = None if done_in_s is None else utc_now()
         timing = JobTiming("preview", (), 0, samples, predicted_load_s=0.0, started_at=started_at)
-        follower = SimpleNamespace(times=SimpleNamespace(timing=timing))
+        follower = SimpleNamespace(times=SimpleNamespace(timing=timing), lost_for_s=0.0)
         assignment = Assignment(place, tuple(run.id for run in runs), job=SimpleNamespace(id=new_id("jb")), follower=follower)
         self.lanes.add(assignment)
         return assignment
@@ -69,8 +73,9 @@ class World:
             for index in range(slot_count)
         ]
         runs = [workload_of(run) for run in self.ready]
-        made = plan(runs, slots, COSTS, now_s=0.0, options=self.options)
-        found = self.company.begin_on(places, Prospect(made, runs, slots, COSTS, {}, 0.0))
+        now_s = utc_now().timestamp()
+        made = plan(runs, slots, COSTS, now_s=now_s, options=self.options)
+        found = self.company.begin_on(places, Prospect(made, runs, slots, COSTS, {}, now_s))
         return {place: set(batch.run_ids) for place, batch in found.items()}
 
 
@@ -91,12 +96,12 @@ def test_a_slot_waits_for_runs_of_the_same_kind_that_are_about_to_come(world):
     world.at_work(parent, done_in_s=20)
 
     assert world.begun() == {}
-    assert world.company.is_awaited
+    assert world.company.waiting == {HERE}
 
     world.store.finish(parent.id, RunStatus.COMPLETED)
     heir = world.waits()
     assert world.begun() == {HERE: {run.id, heir.id}}
-    assert not world.company.is_awaited
+    assert not world.company.waiting
 
 
 def test_what_is_being_brought_home_is_waited_for_whatever_was_expected_of_it(world):
@@ -155,7 +160,7 @@ def test_a_slot_that_computes_has_time_until_it_is_free(store):
 
     for _ in range(3):
         assert soon.begun() == {}
-        assert not soon.company.is_awaited
+        assert not soon.company.waiting
         soon.now_s += WARM_LOAD_S
     assert late.begun() == {HERE: {late.ready[0].id}}
 
@@ -218,3 +223,93 @@ def test_overdue_runs_are_waited_for_within_the_bound(world):
     assert world.begun() == {}
     world.now_s += WARM_LOAD_S + 1
     assert world.begun() == {HERE: {run.id}}
+
+
+def test_a_batch_is_passed_by_one_other_at_most(world):
+    """The run that would follow never comes, though it always seems about to."""
+    old = world.waits()
+    at_work = world.at_work(world.run(then=[only("edge")]), done_in_s=20)
+    timing = at_work.follower.times.timing
+    at_work.follower.times.timing = replace(timing, started_at=timing.started_at - timedelta(hours=5))
+    other = world.waits(only("vis"))
+    assert world.begun() == {HERE: {other.id}}
+    world.ready.remove(other)
+
+    world.now_s += 3600
+    world.waits(only("vis"))
+    assert world.begun() == {HERE: {old.id}}
+
+
+def test_a_batch_is_not_passed_by_one_that_waits_for_less_long(world):
+    old = world.waits(created_at=utc_now() - timedelta(hours=20))
+    fresh = world.waits(only("vis"))
+    world.at_work(world.run(then=[only("edge")], priority=9), done_in_s=20)
+
+    assert world.begun() == {}
+    world.now_s += WARM_LOAD_S
+    assert world.begun() == {HERE: {old.id}}
+    assert fresh.priority == old.priority
+
+
+def test_what_is_on_a_host_that_is_away_is_not_waited_for(world):
+    run = world.waits()
+    at_work = world.at_work(world.run(then=[only("edge")]), done_in_s=20)
+    at_work.is_computed = True
+    at_work.follower.lost_for_s = 1.0
+
+    assert world.begun() == {HERE: {run.id}}
+
+
+def test_a_store_that_goes_while_it_is_looked_at_leaves_what_was_known(world, monkeypatch):
+    world.waits()
+    over = world.at_work(world.run(then=[only("edge")]), done_in_s=20)
+    world.at_work(world.run(then=[only("edge")]), place=("gpu-b", 0), done_in_s=20)
+    world.company.look()
+    over.is_over = True
+    world.lanes.collect()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.store), "unfinished", answers_nobody)
+        with pytest.raises(StoreUnreachableError):
+            world.company.look()
+
+    assert world.begun() == {}
+
+
+def answers_nobody(store, run_ids):
+    raise StoreUnreachableError("the run store does not answer")
+
+
+@pytest.mark.parametrize(
+    ("operation", "family", "values"),
+    [
+        ("inference", "preview", {}),
+        ("upscale", "preview", {}),
+        ("inference", "transfer1", {"edge_weight": 1.0}),
+        ("upscale", "transfer1", {}),
+        ("inference", "transfer25", {"edge_weight": 1.0}),
+        ("inference", "cosmos3", {}),
+    ],
+)
+def test_what_a_family_fills_in_keeps_nobody_apart(world, clip, operation, family, values):
+    """The run that follows is known by what was asked for, those that wait by what was made of it."""
+    found = find_operation(operation, family)
+    asked = found.params.read(values)
+    prompt = Prompt("a street", negative_text="people")
+    filled = completed(found, asked, prompt, {VIDEO: clip})
+    stage = NextStage(operation, family, asked.model_dump(mode="json"))
+    parent = replace(a_run(), queueing=Queueing(NEEDS, then=(stage,)))
+
+    (heir,) = heirs_of(parent)
+
+    batch = PlannedBatch("gpu-a", 0, signature_of(operation, family, filled), ("rs_1",), 0.0, 0.0, (1.0,), 1)
+    assert heir.may_join(batch)
+    other = replace(batch.signature, controls=("another",))
+    assert not heir.may_join(replace(batch, signature=other))
+
+
+@pytest.mark.parametrize(("ours", "theirs", "may"), [(False, True, False), (True, True, True), (3, 4, False), (0, 4, True)])
+def test_only_what_was_left_open_may_be_anything(world, ours, theirs, may):
+    signature = replace(signature_of("inference", "preview", only("edge")), process=(("value", ours),))
+    batch = PlannedBatch("gpu-a", 0, replace(signature, process=(("value", theirs),)), ("rs_1",), 0.0, 0.0, (1.0,), 1)
+
+    assert Heir(signature, "auto", 0).may_join(batch) is may

@@ -35,6 +35,7 @@ CosmosError
 │   ├── SampleBlockedError      its guardrail refused this sample
 │   └── OutputMissingError      it ended without the outputs that it promised
 ├── InterruptedRunError         the process that carried the run out is gone        (retry helps)
+├── JobTakenOverError           another process carries the job out now
 ├── RunCancelledError           somebody cancelled the run
 ├── StoreError                  the database failed
 │   ├── StoreUnreachableError   it does not answer or is locked                     (retry helps)
@@ -214,6 +215,10 @@ class InterruptedRunError(CosmosError):
     """The process that carried the run out is gone."""
 
     retry_helps = True
+
+
+class JobTakenOverError(CosmosError):
+    """Another process carries the job out now, or has ended it: ours stood still, or had lost the run store, for too long."""
 
 
 class RunCancelledError(CosmosError):

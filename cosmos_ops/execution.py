@@ -227,14 +227,15 @@ def _start(job: Job, host: Host, watch: Watch, labels: Mapping[str, str]) -> boo
     found = patiently(watch, lambda: host.find({JOB_LABEL: job.id}))
     if watch.is_cancelled() and not found:
         return False
+    has_slot = any(state.is_started for state in found)
     while True:
-        if watch.is_its_turn():
+        if has_slot or watch.is_its_turn():
             start: Callable[[], Any] = lambda: host.start(  # noqa: E731
                 job.container_name, job.container, folder=job.host_folder, labels=labels
             )
             busy = patiently(watch, start)
             if busy is None:
-                watch.started(is_new=not any(state.is_started for state in found))
+                watch.started(is_new=not has_slot)
                 return True
             watch.waiting(busy.reason)
         else:

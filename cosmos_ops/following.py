@@ -2,15 +2,18 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from threading import Event, Thread
+from typing import TypeVar
 
 from cosmos_ops import execution
-from cosmos_ops.errors import HostError, HostGivenUpError, RunCancelledError, StoreUnreachableError
+from cosmos_ops.errors import HostError, HostGivenUpError, JobTakenOverError, RunCancelledError, StoreUnreachableError
 from cosmos_ops.execution import Computation
 from cosmos_ops.gpu_watch import watching
-from cosmos_ops.job import Event, Job, LogLine, NotCompleted, NotRun, Outcome, SampleEnded, SamplePhase, SampleStarted
+from cosmos_ops.job import Event as JobEvent
+from cosmos_ops.job import Job, LogLine, NotCompleted, NotRun, Outcome, SampleEnded, SamplePhase, SampleStarted
 from cosmos_ops.operations import find_operation
 from cosmos_ops.remote.host import JOB_LABEL, ignore_bytes
 from cosmos_ops.remote.slots import GPUS_LABEL
@@ -22,6 +25,7 @@ LEASE_S = 60.0
 RENEW_S = 15.0
 ASK_S = 1.0
 """How often the store is asked whether a run is to end."""
+T = TypeVar("T")
 STORE_LABEL = "cosmos.store"
 """On every container: the store that knows its job."""
 
@@ -32,7 +36,7 @@ class Show:
     def line(self, line: LogLine) -> None:
         """A line of the process."""
 
-    def event(self, event: Event) -> None:
+    def event(self, event: JobEvent) -> None:
         """What a line tells."""
 
     def news(self, text: str) -> None:
@@ -73,6 +77,7 @@ class Follower:
     _is_given_up: bool = False
     _is_recalled: bool = False
     _has_started: bool = False
+    _is_taken_over: bool = False
 
     def __post_init__(self) -> None:
         self.times = Timekeeper(self.place.store, self.job.id)
@@ -149,7 +154,7 @@ class Follower:
         """What the process said lately."""
         return list(self._lines)
 
-    def event(self, event: Event) -> None:
+    def event(self, event: JobEvent) -> None:
         """Move the phase of a run, note the time, and show the event."""
         if isinstance(event, SampleStarted):
             self.times.sample_started(event.run_id)
@@ -166,6 +171,7 @@ class Follower:
 
         Raises:
             HostGivenUpError: Its host stays away or has no slot, and somebody decided to wait no longer.
+        JobTakenOverError: Another process carries it out.
         """
         if self._is_recalled and not self._has_started:
             raise HostGivenUpError(f"host {self.place.host.name} has no free slot, and another has; the runs go there")
@@ -173,6 +179,8 @@ class Follower:
             away = f"host {self.place.host.name} has not answered for {self.lost_for_s:.0f} s"
             raise HostGivenUpError(f"{away}; its runs go to another host")
         self.renew()
+        if self._is_taken_over:
+            raise self._taken_over()
         if time.monotonic() - self._asked_at > ASK_S:
             self._asked_at = time.monotonic()
             with suppress(StoreUnreachableError):
@@ -221,31 +229,61 @@ class Follower:
         """Move runs of the job to a phase, all of them if none is named; while the store is away nobody sees it."""
         moved = [run_id for run_id in run_ids or self._run_ids if self._phases.get(run_id) is not phase]
         if moved:
-            self._phases |= dict.fromkeys(moved, phase)
             with suppress(StoreUnreachableError):
                 self.place.store.set_phase(moved, phase, job_id=self.job.id)
+                self._phases |= dict.fromkeys(moved, phase)
 
     def renew(self) -> None:
         """Keep the lease; a store that does not answer must not stop a healthy container."""
         if time.monotonic() - self._renewed_at > RENEW_S:
             self._renewed_at = time.monotonic()
             with suppress(StoreUnreachableError):
-                self.place.store.renew_lease(self.job.id, owner=self.place.owner, lease_s=LEASE_S)
+                self._is_taken_over = not self._is_renewed()
 
-    def await_store(self) -> bool:
+    def hold(self) -> None:
+        """Keep the lease before something is done that only one process may do.
+
+        Raises:
+            JobTakenOverError: Another process carries the job out, or it has ended.
+            StoreUnreachableError: Nobody knows.
+        """
+        if not self._is_renewed():
+            self._is_taken_over = True
+            raise self._taken_over()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the lease in the background, however long a step takes inside."""
+        is_over = Event()
+
+        def keep() -> None:
+            while not is_over.wait(RENEW_S):
+                self.renew()
+
+        thread = Thread(target=keep, name=f"lease {self.job.id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+
+    def await_store(self) -> None:
         """Wait until the run store answers again; what computes goes on meanwhile.
 
-        Returns:
-            Whether the job is still ours, and not to end.
+        Raises:
+            JobTakenOverError: Another process carries the job out meanwhile.
+            StoreUnreachableError: The job is to end, and the store is still away.
         """
         self._tell("The run store does not answer; the job goes on, and is followed when it does")
-        while not self.is_stopping():
-            time.sleep(ASK_S)
-            with suppress(StoreUnreachableError):
-                is_ours = self.place.store.renew_lease(self.job.id, owner=self.place.owner, lease_s=LEASE_S)
-                self._tell("The run store answers again")
-                return is_ours
-        return False
+        time.sleep(ASK_S)
+        when_it_answers(self.hold, self.is_stopping)
+        self._tell("The run store answers again")
+
+    def _is_renewed(self) -> bool:
+        return self.place.store.renew_lease(self.job.id, owner=self.place.owner, lease_s=LEASE_S)
+
+    def _taken_over(self) -> JobTakenOverError:
+        return JobTakenOverError(f"job {self.job.id} is carried out by another process now, or has ended; it is left to that")
 
     def _tell(self, text: str) -> None:
         if text != self._news:
@@ -269,3 +307,18 @@ class Follower:
 def is_cancelled(outcome: Outcome) -> bool:
     """Whether a run did not complete because somebody cancelled it."""
     return isinstance(outcome, NotCompleted) and isinstance(outcome.error, RunCancelledError)
+
+
+def when_it_answers(step: Callable[[], T], is_stopping: Callable[[], bool]) -> T:
+    """Do something with the run store as soon as it answers.
+
+    Raises:
+        StoreUnreachableError: It is to end, and the store is still away.
+    """
+    while True:
+        try:
+            return step()
+        except StoreUnreachableError:
+            if is_stopping():
+                raise
+        time.sleep(ASK_S)

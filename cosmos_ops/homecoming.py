@@ -17,6 +17,7 @@ from cosmos_ops.errors import (
     CosmosError,
     HostGivenUpError,
     HostUnreachableError,
+    JobTakenOverError,
     RunCancelledError,
     SampleBlockedError,
     StoreUnreachableError,
@@ -45,9 +46,10 @@ CLEAN_UP_LIMIT_S = 60.0
 def complete(follower: Follower) -> None:
     """Follow a job whose container is there to its end, bring home what it left, and record it."""
     follower.porter = EarlyPorter(follower)
-    computation = follower.compute()
-    outcomes = follower.judge(computation)
-    record(follower, outcomes, bring_home(follower, outcomes))
+    with follower.kept():
+        computation = follower.compute()
+        outcomes = follower.judge(computation)
+        record(follower, outcomes, bring_home(follower, outcomes))
 
 
 def fail(follower: Follower, error: CosmosError) -> None:
@@ -92,13 +94,20 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
     """Stage out the runs of a job that completed, and the log of all others that ended; one failing leaves the rest alone.
 
     Returns:
-        For each run that ended its outputs, or the error with which its stage out failed.
+        For each run that ended its outputs, or the error with which its stage out failed. A run that is not of this job any
+        more is left out: it went back to the queue.
+
+    Raises:
+        JobTakenOverError: Another process carries the job out.
     """
     place, job = follower.place, follower.job
     home: dict[str, RunOutputs | CosmosError] = {}
+    follower.hold()
     follower.set_phase(Phase.STAGING_OUT)
     for item in job.items:
         outcome = outcomes[item.run_id]
+        if not _is_ours(follower, item):
+            continue
         if isinstance(outcome, NotRun):
             place.results.keep_log(item.run_id, job.id)
             continue
@@ -107,8 +116,8 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
             continue
         try:
             home[item.run_id] = _tried_to_bring_home(follower, item, outcome)
-        except (HostGivenUpError, StoreUnreachableError):
-            # Nothing is lost but time: the runs are carried out elsewhere, or brought home when the store answers.
+        except (HostGivenUpError, JobTakenOverError, StoreUnreachableError):
+            # Nothing is lost but time: the runs are carried out elsewhere, or brought home by others or later.
             raise
         except CosmosError as error:
             home[item.run_id] = error if isinstance(outcome, NotCompleted) else _kept_on_host(error, job, place)
@@ -166,12 +175,15 @@ def _joined(item: JobItem, files: Mapping[str, Path], videos: Mapping[str, Path]
 def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[str, RunOutputs | CosmosError]) -> None:
     """Write what became of each run of a job, put those that never started back into the queue, and end the job."""
     place, job = follower.place, follower.job
+    follower.hold()
     follower.times.home({run_id for run_id, outcome in outcomes.items() if isinstance(outcome, Completed)})
     for item in job.items:
         outcome = outcomes[item.run_id]
         if isinstance(outcome, NotRun):
             broke = Broke.NOT if not outcome.broke_process else Broke.ALONE if len(job.items) == 1 else Broke.WITH_OTHERS
             place.store.requeue([item.run_id], job_id=job.id, broke=broke)
+            continue
+        if item.run_id not in home:
             continue
         brought = home[item.run_id]
         if isinstance(brought, CosmosError):
@@ -193,6 +205,11 @@ def _complete_run(place: Workplace, job: Job, run_id: str, brought: RunOutputs) 
     # Before the run counts as completed: whoever dies in between leaves nothing out.
     queue_what_follows(place, place.store.run(run_id), brought)
     place.store.finish(run_id, RunStatus.COMPLETED, outputs=brought, job_id=job.id)
+
+
+def _is_ours(follower: Follower, item: JobItem) -> bool:
+    """Whether a run still belongs to the job."""
+    return follower.place.store.run(item.run_id).job_id == follower.job.id
 
 
 def _brought_before(follower: Follower, item: JobItem) -> RunOutputs | None:
@@ -239,6 +256,8 @@ class EarlyPorter(Porter):
 
     def _bring(self, item: JobItem) -> None:
         follower = self._follower
+        if not _is_ours(follower, item) or _brought_before(follower, item) is not None:
+            return
         place, job = follower.place, replace(follower.job, items=(item,))
         operation = find_operation(job.operation, job.family)
         lines = deque(follower.last_lines)

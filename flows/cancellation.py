@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from typing_extensions import Self
 
-from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError
+from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, StoreUnreachableError
 from cosmos_ops.following import LEASE_S, Follower
 from cosmos_ops.homecoming import fail
 from cosmos_ops.owners import this_process
@@ -62,7 +62,8 @@ class Cancellation:
         self._over.set()
         if self.is_cancelled():
             cancel_runs(self._place, self._flow_run_id)
-        elif isinstance(error, Exception) and self._fails_runs:
+        elif isinstance(error, Exception) and self._fails_runs and not isinstance(error, StoreUnreachableError):
+            # Without the store nobody can say what became of what computes; `reconcile` looks after it.
             fail_runs(self._place, self._flow_run_id, error)
 
     def hear(self, error: BaseException | None) -> None:
@@ -117,13 +118,16 @@ def stop_what_is_left(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
 
 
 def fail_runs(place: Records, flow_run_id: str, error: Exception) -> None:
-    """End what a flow run leaves unfinished when it breaks off with an error that nobody expected; its containers stop too."""
+    """End what a flow run leaves unfinished when it breaks off with an error that nobody expected; its containers stop too.
+
+    A job that another process has taken over is left to that one.
+    """
     reason = (
         error if isinstance(error, CosmosError) else InterruptedRunError(f"the flow broke off: {type(error).__name__}: {error}")
     )
     job_ids = {run.job_id for run in _unfinished(place, flow_run_id)}
     for found in place.store.open_jobs():
-        if found.job.id in job_ids:
+        if found.job.id in job_ids and found.owner == this_process():
             _fail(place, found, reason)
     for run in _unfinished(place, flow_run_id):
         if run.job_id is None:

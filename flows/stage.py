@@ -20,11 +20,12 @@ from cosmos_ops.errors import (
     HostError,
     HostUnreachableError,
     InputError,
+    JobTakenOverError,
     RunCancelledError,
     RunsFailedError,
     StoreUnreachableError,
 )
-from cosmos_ops.following import Follower
+from cosmos_ops.following import Follower, when_it_answers
 from cosmos_ops.homecoming import EarlyPorter, fail
 from cosmos_ops.intake import check_request, completed
 from cosmos_ops.job import Job, NotCompleted, NotRun, Outcome
@@ -141,14 +142,16 @@ class Stage:
             self._carry_out_job(replace(self.place, host=host), found.job, runs, may_have_started=True)
 
     def _still_queued(self, runs: Sequence[Run]) -> list[Run]:
-        now = [self.place.store.run(run.id) for run in runs]
+        ids = [run.id for run in runs]
+        now = when_it_answers(lambda: self.place.store.runs_of_ids(ids), self.cancellation.is_cancelled)
         return [run for run in now if run.status is RunStatus.QUEUED]
 
     def _carry_out_batch(self, batch: Batch) -> None:
         if self.cancellation.is_cancelled():
             return
         expect = partial(expected, self.place, batch.signature, self._gpu_type)
-        if (job := open_batch(self.place, batch.runs, expect=expect)) is not None:
+        open_it = partial(open_batch, self.place, batch.runs, expect=expect)
+        if (job := when_it_answers(open_it, self.cancellation.is_cancelled)) is not None:
             claimed = {item.run_id for item in job.items}
             self._carry_out_job(self.place, job, [run for run in batch.runs if run.id in claimed])
             learn(self.place.store)
@@ -173,6 +176,8 @@ class Stage:
         except StoreUnreachableError:
             # What computes goes on; `reconcile` brings it home.
             raise
+        except JobTakenOverError as error:
+            get_run_logger().warning("%s", error)
         except CosmosError as error:
             self._fail(follower, error)
 

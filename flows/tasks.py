@@ -5,6 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from prefect.tasks import Task
 from cosmos_ops import homecoming
 from cosmos_ops.dispatching.regrouping import lanes_on
 from cosmos_ops.dispatching.work import Work
-from cosmos_ops.errors import CosmosError
+from cosmos_ops.errors import CosmosError, StoreUnreachableError
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Show
 from cosmos_ops.gpu_samples import summary
@@ -105,7 +106,8 @@ class ComputeShow(LogShow):
     def event(self, event: Event) -> None:
         """What a line tells."""
         if isinstance(event, SampleStarted):
-            self._observer.started(self._store.run(event.run_id))
+            with suppress(StoreUnreachableError):
+                self._observer.started(self._store.run(event.run_id))
         elif isinstance(event, SampleProgress):
             self._observer.progressed(event.run_id, event.done, event.total)
             self._progress.move(event.run_id, event.done / event.total)

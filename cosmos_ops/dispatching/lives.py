@@ -21,10 +21,13 @@ from cosmos_ops.errors import (
     HostError,
     HostGivenUpError,
     HostUnreachableError,
+    JobTakenOverError,
     StoreUnreachableError,
 )
-from cosmos_ops.following import Follower
+from cosmos_ops.following import Follower, when_it_answers
 from cosmos_ops.homecoming import EarlyPorter, fail
+from cosmos_ops.job import Job
+from cosmos_ops.remote.host import JOB_LABEL
 from cosmos_ops.workplace import Records, Workplace
 
 
@@ -63,9 +66,9 @@ class Lives:
                 self._open(assignment, place, member)
             if assignment.job is not None:
                 self._carry_out(assignment, place)
-        except StoreUnreachableError as error:
+        except (JobTakenOverError, StoreUnreachableError) as error:
             # The host is well. What was begun goes on, and its job is taken up again once its lease has run out.
-            logger.warning("A batch on host {} is left alone for now: {}", member.name, error)
+            logger.warning("A batch on host {} is left alone: {}", member.name, error)
         except CosmosError as error:
             logger.error("A batch on host {} was not begun: {}", member.name, error)
             self._bench.put(member.name, ANY_FAMILY, str(error))
@@ -88,7 +91,11 @@ class Lives:
         assert assignment.job is not None
         job = assignment.job
         follower = Follower(
-            place, job, self._is_stopping, flow_run_id=self._flow_run_id, may_have_started=assignment.batch is None
+            place,
+            job,
+            self._is_stopping,
+            flow_run_id=self._flow_run_id,
+            may_have_started=assignment.batch is None and _may_have_container(place, job),
         )
         follower.porter = EarlyPorter(follower)
         assignment.follower = follower
@@ -104,7 +111,7 @@ class Lives:
         try:
             carry_out(work, self._carrier(work), on_staged=on_staged, on_computed=on_computed)
             self._bench.clear(place.host.name, job.family)
-        except StoreUnreachableError:
+        except (JobTakenOverError, StoreUnreachableError):
             raise
         except CosmosError as error:
             self._failed(follower, error)
@@ -138,5 +145,13 @@ class Lives:
             logger.warning("Host {} does not answer; job {} is looked after when it does", place.host.name, job.id)
 
     def _undo(self, place: Records, job_id: str, run_ids: Sequence[str]) -> None:
-        place.store.requeue(run_ids, job_id=job_id)
-        place.store.end_job(job_id)
+        when_it_answers(lambda: place.store.requeue(run_ids, job_id=job_id), self._is_stopping)
+        when_it_answers(lambda: place.store.end_job(job_id), self._is_stopping)
+
+
+def _may_have_container(place: Workplace, job: Job) -> bool:
+    """Of a job that another process began."""
+    try:
+        return bool(place.host.find({JOB_LABEL: job.id}))
+    except HostUnreachableError:
+        return True

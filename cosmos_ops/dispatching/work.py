@@ -54,20 +54,21 @@ def carry_out(
         on_computed: Called when its slot is free again.
 
     Raises:
-        StoreUnreachableError: The store is away, and the job is to end or has gone to another process meanwhile.
+        StoreUnreachableError: The store is away, and the job is to end.
+        JobTakenOverError: Another process carries the job out.
         CosmosError: A step failed.
     """
-    while True:
-        try:
-            carrier.stage_in(work)
-            on_staged()
-            computation = carrier.compute(work)
-            on_computed()
-            carrier.bring_home(work, computation)
-            return
-        except StoreUnreachableError:
-            if not work.follower.await_store():
-                raise
+    with work.follower.kept():
+        while True:
+            try:
+                carrier.stage_in(work)
+                on_staged()
+                computation = carrier.compute(work)
+                on_computed()
+                carrier.bring_home(work, computation)
+                return
+            except StoreUnreachableError:
+                work.follower.await_store()
 
 
 class PlainCarrier:

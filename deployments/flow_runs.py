@@ -10,6 +10,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 
 from cosmos_ops.errors import InputError, RunsFailedError
+from flows.naming import NAME_TAG
 
 POLL_S = 2.0
 
@@ -25,7 +26,9 @@ def start(deployment: str, parameters: dict[str, Any], *, name: str | None) -> F
             found = client.read_deployment_by_name(deployment)
         except ObjectNotFound as error:
             raise InputError(f"the server has no deployment {deployment}; `cosmos up` serves it") from error
-        return client.create_flow_run_from_deployment(found.id, parameters=parameters, state=Scheduled(), name=name)
+        return client.create_flow_run_from_deployment(
+            found.id, parameters=parameters, state=Scheduled(), name=name, tags=[f"{NAME_TAG}{name}"] if name else []
+        )
 
 
 def follow(flow_runs: Sequence[FlowRun], say: Callable[[str], None]) -> None:

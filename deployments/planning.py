@@ -33,7 +33,7 @@ def queue_records(settings: Settings) -> list[dict[str, Any]]:
             for batch in found.plan.batches
             for run_id, start_s in zip(batch.run_ids, (batch.start_s + batch.load_s, *batch.ends_s), strict=False)
         }
-        ordered = sorted(runs, key=lambda run: (starts.get(run.id, (float("inf"), ""))[0], run.id))
+        ordered = sorted(runs, key=lambda run: (starts.get(run.id, (float("inf"), ""))[0], -run.priority, run.id))
         return [_queue_record(position, run, starts, found) for position, run in enumerate(ordered, 1)]
 
 
@@ -113,7 +113,10 @@ MIXINGS = click.Choice([mixing.value for mixing in Mixing])
 @click.option("--queued", "is_queued", is_flag=True, help="Plan what waits in the shared queue instead of a file.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
-    "--slots", multiple=True, metavar="HOST=N[:GPU]", help="Plan for N slots of a machine that need not be there; repeatable."
+    "--slots",
+    multiple=True,
+    metavar="HOST=N[:GPU[xK]]",
+    help="Plan for N slots, of K GPUs each, of a machine that need not be there.",
 )
 @click.option("--goal", type=GOALS, default=Goal.BALANCED.value, show_default=True, help="What to weigh; docs/batching.md.")
 @click.option("--mixing", type=MIXINGS, default=Mixing.AUTOMATIC.value, show_default=True, help="Whether controls may be mixed.")

@@ -97,8 +97,8 @@ def cancel(run_ids: tuple[str, ...]) -> None:
     """Take queued runs out of the queue; they become cancelled."""
     with _store() as store:
         runs = _found(store, run_ids)
-        if at_work := [run.id for run in runs if run.status is not RunStatus.QUEUED]:
-            raise InputError(f"not in the queue: {', '.join(at_work)}; `cosmos kill --run ID` ends one that is at work")
+        if other := [run.id for run in runs if run.status is not RunStatus.QUEUED]:
+            raise InputError(f"not in the queue: {', '.join(other)}; `cosmos kill --run ID` ends one that is at work")
         late = store.request_stop(run_ids)
         for run in store.runs_of_ids(run_ids):
             click.echo(f"{run.operation} {run.id}: {'is being stopped' if run.id in late else run.status.value}")
@@ -107,7 +107,7 @@ def cancel(run_ids: tuple[str, ...]) -> None:
 def _moved(store: Store, run_ids: Sequence[str], priority: int) -> None:
     runs = _found(store, run_ids)
     if other := [run.id for run in runs if run.status is not RunStatus.QUEUED or run.queueing is None]:
-        raise InputError(f"not in the shared queue: {', '.join(other)}; nothing was changed")
+        raise InputError(f"not in the queue: {', '.join(other)}; nothing was changed; `cosmos queue` shows what waits")
     click.echo(f"Runs with the priority {priority} now: {store.set_priority(run_ids, priority)}")
 
 

@@ -66,7 +66,7 @@ def start_pipelines(path: Path, *, name: str, watches: bool, say: Say) -> None:
     """
     requests = read_requests(path)
     server = known_server(Settings())
-    asked = checked(requests, path, say, api_url=server)
+    checked(requests, path, say, api_url=server)
     if server is None:
         raise InputError("no server serves the pipeline; start one with `cosmos up`, or set PREFECT_API_URL")
     from deployments.flow_runs import follow, start
@@ -77,7 +77,7 @@ def start_pipelines(path: Path, *, name: str, watches: bool, say: Say) -> None:
     ]
     for flow_run in flow_runs:
         say(f"flow run {flow_run.name} ({flow_run.id}): {server.removesuffix('/api')}/runs/flow-run/{flow_run.id}")
-    say(f"Submitted {len(asked)} runs in {len(flow_runs)} flow run{'s' if len(flow_runs) > 1 else ''}.")
+    say(f"Submitted {len(flow_runs)} flow run{'s' if len(flow_runs) > 1 else ''}.")
     if watches:
         follow(flow_runs, say)
 
@@ -107,7 +107,9 @@ def submit(path: Path, *, priority: int, watches: bool, say: Say) -> None:
             say("No server is there to dispatch them; `cosmos up` starts one.")
         else:
             wake_dispatch(place.store, len(runs))
-        if watches:
+        if watches and server is None:
+            say("They are not watched: without a server none of them would come to an end.")
+        elif watches:
             watch(place.store, keys, say)
 
 

@@ -3,6 +3,7 @@
 import base64
 import logging
 import time
+from collections import defaultdict
 from datetime import datetime
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
@@ -19,6 +20,7 @@ from flows.artifacts import only_shown
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 PLAN_EVERY_S, PICTURE_EVERY_S = 60.0, 600.0
 """How often at most the table of a plan is written anew, and the picture of a dispatch that is still at work."""
+NAMED_MAX = 5
 ROWS_MAX = 200
 JOBS_MAX = 500
 """In one picture; the newest ones."""
@@ -67,8 +69,12 @@ class FlowReport(Report):
 
     def finish(self, done: Dispatched) -> None:
         """The queue is drained."""
-        for run_id, why in list(done.waiting.items())[:ROWS_MAX]:
-            self._logger.warning("Run %s waits: %s", run_id, why)
+        by_reason: dict[str, list[str]] = defaultdict(list)
+        for run_id, why in done.waiting.items():
+            by_reason[why].append(run_id)
+        for why, run_ids in by_reason.items():
+            more = f" and {len(run_ids) - NAMED_MAX} more" if len(run_ids) > NAMED_MAX else ""
+            self._logger.warning("%d runs wait: %s (%s%s)", len(run_ids), why, ", ".join(run_ids[:NAMED_MAX]), more)
         if self._job_ids:
             self._show_times()
 

@@ -73,7 +73,7 @@ def choose(name: str, family: str, store: Store) -> Host:
     if name == AUTO:
         return _best(family, store) or _this_machine(family)
     if (block := saved_hosts().get(name)) is not None and block.is_paused:
-        raise HostUnhealthyError(f"host {name} is paused; `cosmos host resume {name}` gives it work again")
+        raise HostUnhealthyError(_paused(name))
     host = connect(name)
     if family not in LOCAL_FAMILIES and not host.runs_images:
         host.close()
@@ -144,4 +144,10 @@ def _this_machine(family: str) -> Host:
             f"no healthy host has the family '{family}'; `cosmos host list` shows the hosts, `cosmos host add` and "
             "`cosmos host setup` make one ready"
         )
+    if (block := saved_hosts().get(LOCAL)) is not None and block.is_paused:
+        raise HostUnhealthyError(_paused(LOCAL))
     return connect(LOCAL)
+
+
+def _paused(name: str) -> str:
+    return f"host {name} is paused; `cosmos host resume {name}` gives it work again"

@@ -9,10 +9,14 @@ from prefect import runtime
 NAMES_MAX = 2
 NAME_LENGTH_MAX = 40
 
+NAME_TAG = "name: "
+"""Of a flow run that somebody has named: Prefect would call it as its flow does when it starts."""
+
 
 def flow_run_name() -> str:
-    """Such as `inference: misty canyon, neon street and 4 more`."""
-    return f"{runtime.flow_run.flow_name}: {work_title()}"
+    """Such as `inference: misty canyon, neon street and 4 more`, or what somebody has called it."""
+    given = next((tag for tag in runtime.flow_run.tags if tag.startswith(NAME_TAG)), "")
+    return given.removeprefix(NAME_TAG) or f"{runtime.flow_run.flow_name}: {work_title()}"
 
 
 def dispatch_name() -> str:

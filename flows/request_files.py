@@ -120,7 +120,8 @@ def problems_of(error: ValidationError) -> list[str]:
             problems.append(f"{path}: {sentence}")
             continue
         given = problem.get("input")
-        shown = f", not {repr(given)[:SHOWN_LENGTH_MAX]}" if isinstance(given, bool | int | float | str) else ""
+        is_said = isinstance(given, bool | int | float | str) and "unknown parameter" not in problem["msg"]
+        shown = f", not {repr(given)[:SHOWN_LENGTH_MAX]}" if is_said else ""
         problems.append(f"{path}: {problem['msg'].removeprefix('Value error, ')}{shown}")
     return problems
 

@@ -178,7 +178,11 @@ class Crew:
 
 def left_out_of(members: Mapping[str, Member]) -> list[str]:
     """Why hosts get no work, as they were found at the last look."""
-    found = {name: member.problem or "it is paused" for name, member in sorted(members.items()) if not member.is_usable}
+    found = {
+        name: member.problem or f"it is paused; `cosmos host resume {name}` ends that"
+        for name, member in sorted(members.items())
+        if not member.is_usable
+    }
     return [f"host {name} gets no work: {why}" for name, why in found.items() if not members[name].is_gone]
 
 

@@ -234,7 +234,7 @@ class Dispatcher:
         now_s = utc_now().timestamp()
         plan = planning.plan(ready, slots, costs, now_s=now_s, options=self.options)
         left_out = [*self._bench.reasons, *left_out_of(members)]
-        self._waiting = {run_id: "; ".join([why, *left_out]) for run_id, why in plan.waiting.items()}
+        self._waiting = {run_id: "; ".join([*left_out, why]) for run_id, why in plan.waiting.items()}
         prospect = Prospect(plan, ready, slots, costs, self._pending.settings, now_s)
         self.report.planned(prospect)
         return prospect

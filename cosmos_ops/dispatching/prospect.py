@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -29,6 +30,8 @@ from cosmos_ops.store import Store
 
 LOOK_LIMIT_S = 20.0
 DEFAULT_GPU = "H100"
+SLOTS = re.compile(r"(?P<host>[^=]+)=(?P<count>\d{1,5})(:(?P<gpu>[^x]+)(x(?P<gpus>[1-8]))?)?")
+SLOTS_MAX = 10_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def prospect(
         workloads, after or {}, now_s, lambda some, start_s: plan(some, slots, costs, now_s=start_s, options=options)
     )
     made = joined_plans(stages)
-    made = replace(made, waiting={run_id: "; ".join([why, *left_out]) for run_id, why in made.waiting.items()})
+    made = replace(made, waiting={run_id: "; ".join([*left_out, why]) for run_id, why in made.waiting.items()})
     settings = {run_id: settings_of(run) for run_id, run in known.items()}
     return Prospect(made, workloads, slots, costs, settings, now_s, after or {})
 
@@ -128,21 +131,23 @@ def looked_at(offers: Callable[[], Iterable[Offer]], models: frozenset[ModelMode
 
 
 def imagined_slots(wanted: Sequence[str], now_s: float) -> list[Slot]:
-    """The slots of machines that are not there, each written as HOST=N or HOST=N:GPU.
+    """The slots of machines that are not there, each written as HOST=N, HOST=N:GPU, or HOST=N:GPUxK with K GPUs in each.
 
     Raises:
-        InputError: One is not of that form.
+        InputError: One is not of that form, or names a host again.
     """
-    slots = []
+    slots: list[Slot] = []
     for text in wanted:
-        host, _, rest = text.partition("=")
-        count, _, gpu_type = rest.partition(":")
-        gpu_type = gpu_type or DEFAULT_GPU
-        if not host or not count.isdecimal() or not 1 <= int(count) <= 10_000 or gpu_type not in GPU_TYPES:
+        found = SLOTS.fullmatch(text)
+        if found is None or not 1 <= int(found["count"]) <= SLOTS_MAX or (found["gpu"] or DEFAULT_GPU) not in GPU_TYPES:
             raise InputError(
-                f"the slots {text!r} are not HOST=N or HOST=N:GPU, such as rack=4 or rack=4:H200; GPUs: {', '.join(GPU_TYPES)}"
+                f"the slots {text!r} are not HOST=N, HOST=N:GPU or HOST=N:GPUxK, such as rack=4, rack=4:H200 or rack=2:H100x4; "
+                f"GPUs: {', '.join(GPU_TYPES)}"
             )
-        slots += [
-            Slot(host, index, gpu_type, frozenset(FAMILIES), memory_gb=math.inf, free_at_s=now_s) for index in range(int(count))
-        ]
+        host = found["host"]
+        if any(slot.host == host for slot in slots):
+            raise InputError(f"--slots names the host {host} twice; give each host once")
+        like = Slot(host, 0, found["gpu"] or DEFAULT_GPU, frozenset(FAMILIES), memory_gb=math.inf, free_at_s=now_s)
+        like = replace(like, gpu_count=int(found["gpus"] or 1))
+        slots += [replace(like, index=index) for index in range(int(found["count"]))]
     return slots

@@ -129,7 +129,7 @@ def _setting(name: str, value: Scalar | None) -> str:
 def _sums(description: Description) -> list[str]:
     batches = description["batches"]
     if not batches:
-        return ["nothing to do"]
+        return [] if description["waiting"] else ["nothing to do"]
     run_count, gpu_s = sum(len(batch["runs"]) for batch in batches), description["gpu_s"]
     found = [
         f"{run_count} runs in {len(batches)} batches, done after {duration(description['makespan_s'])}; "

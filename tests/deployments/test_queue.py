@@ -123,10 +123,22 @@ def test_the_stages_of_a_file_are_planned_one_after_the_other(home):
     assert description["makespan_s"] == batches[-1]["predicted_end_s"] <= min(description["baseline_makespan_s"].values())
 
 
-@pytest.mark.parametrize("slots", ["rack", "rack=0", "=2", "rack=2:GTX"])
+def test_slots_may_have_several_gpus(home):
+    done = CliRunner().invoke(cli, ["plan", "docs/examples/cosmos3-super-four-gpus.yaml", "--slots", "rack=1:H100x4", "--json"])
+
+    (batch,) = json.loads(done.stdout)["batches"]
+    assert batch["gpu_s"] == pytest.approx(4 * (batch["predicted_end_s"] - batch["predicted_start_s"]), rel=1e-3)
+
+
+def test_a_host_is_given_slots_once(planned):
+    failed = planned("--slots", "rack=1", "--slots", "rack=2:H200")
+    assert "--slots names the host rack twice" in str(failed.exception)
+
+
+@pytest.mark.parametrize("slots", ["rack", "rack=0", "=2", "rack=2:GTX", "rack=2:H100x9", "rack=2:x4"])
 def test_slots_that_cannot_be_meant_are_refused(home, planned, slots):
     failed = planned("--slots", slots)
-    assert f"the slots {slots!r} are not HOST=N or HOST=N:GPU" in str(failed.exception)
+    assert f"the slots {slots!r} are not HOST=N, HOST=N:GPU or HOST=N:GPUxK" in str(failed.exception)
 
 
 def test_a_plan_is_of_a_file_or_of_the_queue(home, request_file):

@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -138,8 +139,10 @@ def test_a_pipeline_that_is_started_at_once_can_be_watched_to_its_end(serving, t
     first, second, last = done.stdout.splitlines()
     assert first.startswith("flow run streets (")
     assert f"http://127.0.0.1:{serving.port}/runs/flow-run/" in first
-    assert second == "Submitted 2 runs in 1 flow run."
+    assert second == "Submitted 1 flow run."
     assert last.startswith("flow run streets: Completed")
+    flow_run_id = first.split("(")[1].partition(")")[0]
+    assert httpx.get(f"http://127.0.0.1:{serving.port}/api/flow_runs/{flow_run_id}").json()["name"] == "streets"
     assert recorded().statuses() == [RunStatus.COMPLETED.value] * 2
 
 

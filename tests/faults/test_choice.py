@@ -2,6 +2,7 @@
 
 import pytest
 
+from blocks import GPUHost
 from cosmos_ops.errors import HostUnhealthyError, HostUnknownError
 from flows.hosts import choose, is_aside
 from tests.builders import opened_store
@@ -27,6 +28,13 @@ def test_without_servers_this_machine_does_what_it_can(store):
     assert chosen("auto", "preview", store) == "local"
     with pytest.raises(HostUnknownError, match="no healthy host has the family 'cosmos3'"):
         choose("auto", "cosmos3", store)
+
+
+def test_this_machine_may_be_paused(store):
+    GPUHost(is_paused=True).save("local", overwrite=True)
+    for name in ("auto", "local"):
+        with pytest.raises(HostUnhealthyError, match="host local is paused; `cosmos host resume local` gives it work again"):
+            choose(name, "preview", store)
 
 
 def test_this_machine_is_refused_for_a_family_that_needs_its_image(store):

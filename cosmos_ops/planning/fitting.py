@@ -55,13 +55,18 @@ class Observation:
 
 
 def fit(observations: Iterable[Observation], prior: CostModel) -> CostModel:
-    """The cost model after these observations; what was not observed stays as it was."""
+    """The cost model after these observations; what was not observed stays as it was.
+
+    A model of a family for which nothing was known begins with what was learnt of the family.
+    """
     grouped: dict[tuple[str, str], list[Observation]] = defaultdict(list)
     for observation in observations:
         grouped[observation.model, observation.gpu_type].append(observation)
     known = dict(prior.known)
+    # A family comes before its models.
     for model, gpu_type in sorted(grouped):
-        known[model, gpu_type] = _fitted(grouped[model, gpu_type], prior.of(model, gpu_type))
+        nearest = replace(prior, known=known).of(model, gpu_type)
+        known[model, gpu_type] = _fitted(grouped[model, gpu_type], replace(nearest, sample_count=0))
     return replace(prior, known=known)
 
 

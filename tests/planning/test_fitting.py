@@ -227,3 +227,17 @@ def test_two_observations_that_contradict_each_other_say_nothing():
     size = SampleSize(frames=93)
     seen = [Observation("preview", "CPU", 0, samples=(SampleTime(size, seconds),)) for seconds in (0.01, 100.0)]
     assert fit(seen, PUBLISHED).of("preview", "CPU").frame_s == PUBLISHED.of("preview", "CPU").frame_s
+
+
+def test_a_model_begins_with_what_was_learnt_of_its_family():
+    truth = TRUTHS["ten times as fast"]
+    family = [observed(truth, seed) for seed in range(40)]
+    own = [replace(observed(truth, seed), model=f"{MODEL}/distilled") for seed in (100, 101)]
+
+    found = fit([*own, *family], PUBLISHED)
+
+    alone = fit(own, PUBLISHED).of(f"{MODEL}/distilled", GPU)
+    known = found.of(f"{MODEL}/distilled", GPU)
+    assert statistics.median(sample_errors(known, truth)) < 0.1 < statistics.median(sample_errors(alone, truth))
+    assert known.sample_count == 2
+    assert found.of(MODEL, GPU) == fitted(family)

@@ -147,7 +147,6 @@ def _needs(params: InferenceTransfer1, videos: Mapping[str, VideoInfo]) -> Needs
         size=clips_size(
             _frame_count(controls, videos), reference_of(videos, controls), steps=steps, calls=calls, controls=len(controls)
         ),
-        model=f"{FAMILY}/distilled" if params.distilled else "",
         gpu_count=params.num_gpus,
         memory_gb=memory_gb(params, controls=len(controls), is_distilled=params.distilled),
         memory_per_part_gb=CONTROL_GB,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cosmos_ops.operations.transfer25_frames import CHUNK, aspect_ratio, chunk_count, used_frames
 from cosmos_ops.operations.transfer25_params import InferenceTransfer25, complete
-from cosmos_ops.operations.transfer25_process import FAMILY, modes_of
+from cosmos_ops.operations.transfer25_process import modes_of
 from cosmos_ops.params import active_controls
 from cosmos_ops.runs import VIDEO, Prompt
 from cosmos_ops.sizes import USUAL_PIXELS, Needs, SampleSize
@@ -49,7 +49,6 @@ def needs(params: InferenceTransfer25, videos: Mapping[str, VideoInfo]) -> Needs
             controls=len(controls),
             pixels=_pixels(params.resolution, video) / USUAL_PIXELS * (1 / CHUNK if frames == 1 else 1),
         ),
-        model=f"{FAMILY}/distilled" if params.distilled else "",
         parts=MULTI_PARTS if is_multi else 1,
         gpu_count=params.num_gpus,
         memory_gb=WEIGHTS_GB + MORE_CONTROLS_GB * is_multi + WORKING_GB / params.num_gpus,

@@ -18,7 +18,15 @@ class Cuts:
     """Batches of the runs from some run on; worked out as far as somebody asks."""
 
     def __init__(
-        self, sums: Sequence[float], first: int, *, first_load_s: float, load_s: float, seconds_max: float, runs_max: int
+        self,
+        sums: Sequence[float],
+        first: int,
+        *,
+        first_load_s: float,
+        load_s: float,
+        most_load_s: float,
+        seconds_max: float,
+        runs_max: int,
     ) -> None:
         self.ends = [first]
         """Where the first run lies, then the end of each batch."""
@@ -26,6 +34,8 @@ class Cuts:
         self._sums = sums
         self._first_load_s = first_load_s
         self._load_s = load_s
+        self._most_load_s = most_load_s
+        """Counts for the length of a batch: the order on the slot decides which of them finds the files cold."""
         self._seconds_max = seconds_max
         self._runs_max = runs_max
 
@@ -57,6 +67,6 @@ class Cuts:
         """One batch more; a run that is longer than a batch may be is one of its own."""
         first, load_s = self.ends[-1], self.load_of(len(self.ends) - 1)
         last = min(first + self._runs_max, len(self._sums) - 1)
-        end = max(first + 1, reach(self._sums, first, last, self._seconds_max - load_s))
+        end = max(first + 1, reach(self._sums, first, last, self._seconds_max - self._most_load_s))
         self.ends.append(end)
         self._spent.append(self._spent[-1] + load_s + self._sums[end] - self._sums[first])

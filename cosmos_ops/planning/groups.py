@@ -119,7 +119,7 @@ class Group:
     fastest: str
     """The GPU type on which they take the least."""
     is_widened: bool
-    _cuts: dict[tuple[str, int, float], Cuts] = field(default_factory=dict)
+    _cuts: dict[tuple[str, int, float, float], Cuts] = field(default_factory=dict)
 
     def seconds(self, gpu_type: str, first: int, end: int) -> float:
         """Seconds of the samples of runs `first` up to `end`."""
@@ -130,15 +130,18 @@ class Group:
         """How far one comes from `first` within so many seconds, at most to `end`."""
         return reach(self.sums[gpu_type], first, end, seconds)
 
-    def cuts(self, gpu_type: str, first: int, *, first_load_s: float, load_s: float, options: PlanOptions) -> Cuts:
+    def cuts(
+        self, gpu_type: str, first: int, *, first_load_s: float, load_s: float, most_load_s: float, options: PlanOptions
+    ) -> Cuts:
         """The batches that the runs from `first` on make on a slot; the same for slots that are alike."""
-        which = gpu_type, first, first_load_s
+        which = gpu_type, first, first_load_s, most_load_s
         if which not in self._cuts:
             self._cuts[which] = Cuts(
                 self.sums[gpu_type],
                 first,
                 first_load_s=first_load_s,
                 load_s=load_s,
+                most_load_s=most_load_s,
                 seconds_max=options.batch_seconds_max,
                 runs_max=self.key.runs_max(options),
             )

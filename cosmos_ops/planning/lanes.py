@@ -86,6 +86,7 @@ class Lane:
         """Seconds that were added here."""
         self._full: list[tuple[Group, Cuts, int]] = []
         self._open: dict[BatchKey, list[OpenBatch]] = defaultdict(list)
+        self._warm_before = start.warm
         self._warm = set(start.warm)
         self._prices = prices
         self._options = options
@@ -133,7 +134,7 @@ class Lane:
                 self._spend(seconds)
                 return
         load_s = self._load_s(group)
-        batch = OpenBatch(group.key, load_s)
+        batch = OpenBatch(group.key, self._most_load_s(group))
         batch.add(group, place, place + 1, seconds)
         self._open[group.key].append(batch)
         self._warm.add(group.key.files)
@@ -146,6 +147,11 @@ class Lane:
 
     def _load_s(self, group: Group) -> float:
         return self._prices.load_s(group.key, self.slot.gpu_type, is_warm=group.key.files in self._warm)
+
+    def _most_load_s(self, group: Group) -> float:
+        """What counts for the length of a batch: the order in the end, or fewer controls, may let it find its files cold."""
+        is_warm = group.key.files in self._warm_before and not group.is_widened
+        return self._prices.load_s(group.key, self.slot.gpu_type, is_warm=is_warm)
 
     def _joins(self, group: Group, first: int, spare_s: float) -> tuple[tuple[tuple[OpenBatch, int, int], ...], int, float]:
         joins, position = [], first
@@ -165,6 +171,7 @@ class Lane:
             position,
             first_load_s=self._load_s(group),
             load_s=self._prices.load_s(group.key, self.slot.gpu_type, is_warm=True),
+            most_load_s=self._most_load_s(group),
             options=self._options,
         )
 
@@ -178,7 +185,7 @@ class Lane:
             self._full.append((group, cuts, pairs - 1))
         first = cuts.ends[pairs - 1]
         samples_s = group.seconds(self.slot.gpu_type, first, offer.end)
-        batch = OpenBatch(group.key, cuts.load_of(pairs - 1))
+        batch = OpenBatch(group.key, self._most_load_s(group))
         batch.add(group, first, offer.end, samples_s)
         self._open[group.key].append(batch)
 

@@ -328,3 +328,15 @@ def test_many_runs_are_spread_evenly():
     samples_s = sum(PUBLISHED.of("transfer25", "H100").sample_s(run.size) for run in queue)
     assert math.isclose(min(last_s), max(last_s), rel_tol=0.02)
     assert max(last_s) <= 1.03 * samples_s / 8
+
+
+def test_a_batch_that_finds_its_files_cold_in_the_end_is_no_longer_than_it_may_be():
+    """The batch with the oldest run goes first, whichever was filled first."""
+    sizes = [SampleSize(93, 1, 4, 2.0, 1), SampleSize(93, 4, 35, 2.0, 1), SampleSize(93, 4, 35, 2.0, 1)]
+    queue = [
+        a_workload(a_signature("edge", family="transfer1"), size=size, queued_at_s=NOW_S - 60.0, priority=1) for size in sizes
+    ]
+    how = PlanOptions(mixing=Mixing.STRICT, batch_seconds_max=900.0, batch_runs_max=3)
+
+    for batch in plan(queue, [a_slot(gpu_type="B200")], PUBLISHED, now_s=NOW_S, options=how).batches:
+        assert len(batch.run_ids) == 1 or batch.end_s - batch.start_s <= 900.0

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
-from cosmos_ops.errors import HostUnreachableError, RunCancelledError, TransferError
+from loguru import logger
+
+from cosmos_ops.errors import HostUnhealthyError, HostUnreachableError, RunCancelledError, TransferError
 from cosmos_ops.files import full_disk_said
 from cosmos_ops.job import (
     Completed,
@@ -193,9 +195,22 @@ def _place_of(item: JobItem, output: OutputFile) -> PurePosixPath:
 def clean_up(job: Job, host: Host, *, keeps_files: bool = False) -> None:
     """Remove the container and the job's folder; only when all that matters is home and recorded."""
     # The container is what others find the rest by.
-    if not keeps_files:
-        host.remove_folder(job.host_folder)
-    host.remove(job.container_name)
+    if keeps_files or is_removed(job.host_folder, host):
+        host.remove(job.container_name)
+
+
+def is_removed(folder: PurePosixPath, host: Host) -> bool:
+    """Remove the folder of a job that is over. One that refuses is said and left: what the job did stands.
+
+    Raises:
+        HostUnreachableError: The host does not answer.
+    """
+    try:
+        host.remove_folder(folder)
+    except HostUnhealthyError as error:
+        logger.warning("A job is over, but what it left stays: {}", error)
+        return False
+    return True
 
 
 def patiently(watch: Watch, step: Callable[[], T]) -> T:

@@ -5,7 +5,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, RecordNotFoundError, RunCancelledError
+from loguru import logger
+
+from cosmos_ops.errors import (
+    CosmosError,
+    HostError,
+    HostUnreachableError,
+    InterruptedRunError,
+    JobTakenOverError,
+    RecordNotFoundError,
+    RunCancelledError,
+)
+from cosmos_ops.execution import is_removed
 from cosmos_ops.following import LEASE_S, STORE_LABEL, Follower
 from cosmos_ops.homecoming import complete, end
 from cosmos_ops.job import host_folder
@@ -86,7 +97,7 @@ def stop_requested(place: Workplace, job: JobRecord) -> None:
         return
     for state in containers:
         place.host.stop(state.name, grace_s=0)
-    place.host.remove_folder(job.job.host_folder)
+    is_removed(job.job.host_folder, place.host)
     # To the queue; those that are to end do so on the way.
     place.store.requeue((item.run_id for item in job.job.items), job_id=job.job.id)
     place.store.end_job(job.job.id)
@@ -140,6 +151,8 @@ class _Found:
                 self._close(job, containers)
         except HostUnreachableError:
             self.unreachable.append(job.job.id)
+        except (HostError, JobTakenOverError) as error:
+            logger.warning("Job {} could not be looked after: {}", job.job.id, error)
 
     def report(self, abandoned: Iterable[Run]) -> Reconciled:
         """Close the runs that nobody carries out, and say what became of all."""
@@ -168,7 +181,7 @@ class _Found:
             # Whoever was to carry them out is gone; the next dispatch does it.
             self.place.store.requeue(run_ids, job_id=job.job.id)
             self.place.store.end_job(job.job.id)
-            self.place.host.remove_folder(job.job.host_folder)
+            is_removed(job.job.host_folder, self.place.host)
             return
         to_stop = self.place.store.to_stop(job.job.id)
         end(
@@ -193,9 +206,9 @@ def remove_unowned(place: Workplace, *, running_only: bool = False) -> list[str]
         job_id = state.labels.get(JOB_LABEL, "")
         if not _is_open(place.store, job_id) and not (running_only and state.exit is not None):
             place.host.stop(state.name, grace_s=0)
-            place.host.remove(state.name)
-            place.host.remove_folder(host_folder(job_id))
-            removed.append(state.name)
+            if is_removed(host_folder(job_id), place.host):
+                place.host.remove(state.name)
+                removed.append(state.name)
     return removed
 
 

@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from typing_extensions import Self
 
-from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, StoreUnreachableError
+from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, JobTakenOverError, StoreUnreachableError
 from cosmos_ops.following import LEASE_S, Follower
 from cosmos_ops.homecoming import fail
 from cosmos_ops.owners import this_process
@@ -156,6 +156,8 @@ def _fail(place: Records, found: JobRecord, reason: CosmosError) -> None:
             fail(Follower(there, found.job, is_stopping=lambda: True, may_have_started=True), reason)
     except HostUnreachableError as error:
         logger.warning("Job {} is looked after when its host answers again: {}", found.job.id, error)
+    except JobTakenOverError as error:
+        logger.warning("{}", error)
 
 
 def this_flow_run() -> str:

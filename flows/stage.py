@@ -207,6 +207,8 @@ class Stage:
         except HostUnreachableError:
             # Nobody knows what its container does; the runs stay as they are until `reconcile` reaches the host.
             logger.warning("Host %s does not answer; job %s is looked after when it does", place.host.name, job.id)
+        except JobTakenOverError as taken_over:
+            logger.warning("%s", taken_over)
         for item in job.items:
             current_observer().ended(place.store.run(item.run_id))
 

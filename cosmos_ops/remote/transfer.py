@@ -25,6 +25,7 @@ from cosmos_ops.remote.uploads import Uploads, is_whole
 __all__ = ["Download", "Transfers", "Upload"]
 UPLOADS_MAX, DOWNLOADS_MAX = 2, 2
 """At the same time; each takes a session of the connection, and the verification of all uploads together two more."""
+REMOVE_TRIES = 3
 
 
 class Transfers:
@@ -120,13 +121,20 @@ class Transfers:
                 remote.make_folder(path)
 
     def remove_tree(self, path: PurePosixPath) -> None:
-        """Remove a file, or a folder with all that is in it; one that is not there is no error."""
+        """Remove a file, or a folder with all that is in it; one that is not there is no error.
+
+        Raises:
+            HostUnhealthyError: Something in it refuses.
+        """
         self._tail.forget(path)
-        finished = self._connection.run(["rm", "-rf", "--", str(path)])
-        if finished.code:
-            raise HostUnhealthyError(
-                f"host {self._connection.host}: {path} cannot be removed ({finished.stderr.strip()}); remove it there by hand"
-            )
+        # Whoever writes into a folder while it is removed makes that fail, but not twice.
+        for _ in range(REMOVE_TRIES):
+            finished = self._connection.run(["rm", "-rf", "--", str(path)])
+            if not finished.code:
+                return
+        raise HostUnhealthyError(
+            f"host {self._connection.host}: {path} cannot be removed ({finished.stderr.strip()}); remove it there by hand"
+        )
 
     def free_bytes(self, path: PurePosixPath) -> int:
         """Bytes that may still be written on the disk of a path; the path itself need not be there yet."""

@@ -6,7 +6,7 @@ import os
 import subprocess
 import tarfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,7 +126,9 @@ class HeldFlow:
 def let_model_go(machine: GPUMachine) -> None:
     """Let every model that waits go on."""
     for job in (machine.workspace / "cosmos" / "jobs").glob("*"):
-        (job / "go").touch()
+        # A job that is over may be removed at this moment.
+        with suppress(FileNotFoundError):
+            (job / "go").touch()
 
 
 @contextmanager

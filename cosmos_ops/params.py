@@ -70,6 +70,7 @@ class Prepared:
 Placement = PerRun | PerProcess | Prepared
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
+_SCALARS = get_args(Scalar)
 
 
 class Params(BaseModel):
@@ -126,7 +127,7 @@ class ControlParams(Params):
     @model_validator(mode="before")
     @classmethod
     def _named_controls_only(cls, data: Any) -> Any:
-        weights = [parameter.name for parameter in parameters(cls) if _weight_of(parameter)]
+        weights = _weights(cls)
         if isinstance(data, Mapping) and any(name in data for name in weights):
             return {**dict.fromkeys(weights, 0.0), **data}
         return data
@@ -188,9 +189,7 @@ def process_arguments(params: Params) -> list[str]:
 
 def active_controls(params: Params) -> tuple[str, ...]:
     """Names of the controls whose weight is above 0, in the order of their declaration."""
-    return tuple(
-        control for parameter in parameters(params) if (control := _weight_of(parameter)) and _value(params, parameter.name) != 0
-    )
+    return tuple(control for name, control in _weights(type(params)).items() if getattr(params, name) != 0)
 
 
 def process_values(params: Params) -> tuple[tuple[str, Scalar | None], ...]:
@@ -245,8 +244,11 @@ def _placement(cls: type[Params], name: str, field: FieldInfo) -> Placement:
     return placements[0]
 
 
-def _weight_of(parameter: Parameter) -> str | None:
-    return parameter.placement.control if isinstance(parameter.placement, PerRun) else None
+@lru_cache
+def _weights(cls: type[Params]) -> dict[str, str]:
+    """Name of the parameter that is a control's weight to the control, in the order of their declaration."""
+    places = {parameter.name: parameter.placement for parameter in parameters(cls)}
+    return {name: place.control for name, place in places.items() if isinstance(place, PerRun) and place.control}
 
 
 def _is_left_out(place: PerRun | PerProcess, value: JsonValue) -> bool:
@@ -256,11 +258,11 @@ def _is_left_out(place: PerRun | PerProcess, value: JsonValue) -> bool:
 def _value(params: Params, name: str) -> JsonValue:
     """A value as JSON has it."""
     value = getattr(params, name)
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, _SCALARS):
         return value
     dumped: JsonValue = _JSON.dump_python(value, mode="json")
     return dumped
 
 
 def _hashable(value: JsonValue) -> Scalar | None:
-    return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value, sort_keys=True)
+    return value if value is None or isinstance(value, _SCALARS) else json.dumps(value, sort_keys=True)

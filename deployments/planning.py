@@ -27,6 +27,8 @@ def queue_records(settings: Settings) -> list[dict[str, Any]]:
     """The runs of the shared queue with their expected start, the first one first; those that no host can take at the end."""
     with opened_records(settings) as place:
         runs = _queued(place)
+        if not runs:
+            return []
         found = _prospect(place, runs, (), PlanOptions())
         starts = {
             run_id: (start_s - found.now_s, batch.host)

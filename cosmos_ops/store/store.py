@@ -1,6 +1,6 @@
 """The run store: what users made and what became of it; its sessions are short, and no host is called inside one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from types import TracebackType
 
@@ -78,7 +78,7 @@ class Store(QueueStore):
             RecordNotFoundError: Its parent is not there.
         """
         with self._database.write() as session:
-            if _is_added(session, prompt_row(prompt)):
+            if _are_added(session, [prompt_row(prompt)]):
                 return prompt
             known = session.get(PromptRow, prompt.id)
             if known is None:
@@ -111,12 +111,16 @@ class Store(QueueStore):
 
     def add_runs(self, runs: Iterable[Run]) -> list[Run]:
         """Add runs as `add_run` does, all of them at the same moment, or none."""
+        new = list(runs)
         with self._database.write() as session:
-            return [self._added(session, run) for run in runs]
+            # Together is some times quicker than one by one, and mostly none is there yet.
+            if _are_added(session, [run_row(run) for run in new]):
+                return new
+            return [self._added(session, run) for run in new]
 
     def _added(self, session: Session, run: Run) -> Run:
         known = session.scalars(queries.run_with_key(run.request_key)).one_or_none()
-        if known is None and _is_added(session, run_row(run)):
+        if known is None and _are_added(session, [run_row(run)]):
             return run
         known = known or session.scalars(queries.run_with_key(run.request_key)).one_or_none()
         if known is None:
@@ -239,11 +243,11 @@ class Store(QueueStore):
             return changes.requeue(session, run_ids, job_id=job_id, broke=broke, now=self._now())
 
 
-def _is_added(session: Session, row: Table) -> bool:
-    """Add a row, unless a constraint forbids it; what else the session has done stays."""
+def _are_added(session: Session, rows: Sequence[Table]) -> bool:
+    """Add rows, unless a constraint forbids one; what else the session has done stays."""
     try:
         with session.begin_nested():
-            session.add(row)
+            session.add_all(rows)
     except IntegrityError:
         return False
     return True

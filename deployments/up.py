@@ -1,14 +1,17 @@
 """`cosmos up`: server, blocks and all deployments in one command; Ctrl-C stops all that it started."""
 
+import asyncio
 import signal
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
 
-from prefect import serve
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
 from prefect.states import Cancelled, Scheduled
 
 from blocks import GPUHost, RunStore
@@ -55,9 +58,26 @@ def up(settings: Settings, *, api_url: str | None, port: int, say: Callable[[str
             take_up_again(say)
         say(f"Prefect UI: {api_url.removesuffix('/api')}")
         say(f"For `prefect` commands: export PREFECT_API_URL={api_url}")
-        say(f"Serving {', '.join(f'{flow.name}/{NAME}' for flow in FLOWS)}. Ctrl-C stops everything.")
         stack.callback(stop_local_processes)
-        serve(*map(deployment_of, FLOWS), pause_on_shutdown=False, limit=FLOW_RUNS_MAX)
+        with suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(_serve([deployment_of(one) for one in FLOWS], say))
+
+
+async def _serve(deployments: Sequence[RunnerDeployment], say: Callable[[str], None]) -> None:
+    """As `prefect.serve`, but a termination ends it like Ctrl-C: that exits in the middle, and prints what it broke off."""
+    runner = Runner(pause_on_shutdown=False, limit=FLOW_RUNS_MAX)
+    for one in deployments:
+        await runner.aadd_deployment(one)
+    say(f"Serving {', '.join(f'{one.flow_name}/{one.name}' for one in deployments)}. Ctrl-C stops everything.")
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+
+    def end(*_: Any) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    # `start` makes this method its handler.
+    runner.handle_sigterm = end  # type: ignore[method-assign]
+    await runner.start()
 
 
 def register_blocks() -> None:

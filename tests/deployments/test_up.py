@@ -59,7 +59,7 @@ class Up:
         return self.log.read_text()
 
     def wait_until_serving(self):
-        wait_for(lambda: "polling for scheduled runs" in self.text() or self.process.poll() is not None, START_LIMIT_S)
+        wait_for(lambda: "Ctrl-C stops everything" in self.text() or self.process.poll() is not None, START_LIMIT_S)
         assert self.process.poll() is None, self.text()
 
     def start(self, deployment, parameters):
@@ -80,9 +80,9 @@ class Up:
 
         return wait_for(ended, START_LIMIT_S)
 
-    def stop(self):
+    def stop(self, number=signal.SIGINT):
         family = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(number)
         self.process.wait(60)
         _, left = psutil.wait_procs(family, timeout=20)
         return left
@@ -97,6 +97,21 @@ def up(tmp_path_factory):
     yield server
     assert server.stop() == []
     assert not (folder / "home" / "server.json").exists()
+    assert "Traceback" not in server.text()
+
+
+def test_a_termination_ends_it_like_ctrl_c(tmp_path):
+    server = Up(tmp_path / "home", tmp_path / "up.log")
+    server.wait_until_serving()
+    prompt = {"text": "a street at noon", "input": clip(tmp_path, frame_count=400)}
+    server.start("inference/default", {"prompts": [prompt]}).raise_for_status()
+    with Store.open(f"sqlite:///{server.home}/cosmos.db", read_params=read_params) as store:
+        wait_for(lambda: [run for run in store.runs(RunFilter(), limit=10) if run.phase is Phase.SAMPLING], START_LIMIT_S)
+
+    assert server.stop(signal.SIGTERM) == []
+    assert server.process.returncode == 0
+    assert not (server.home / "server.json").exists()
+    assert "Traceback" not in server.text()
 
 
 def clip(folder, frame_count=4):

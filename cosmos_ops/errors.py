@@ -37,6 +37,7 @@ CosmosError
 ├── InterruptedRunError         the process that carried the run out is gone        (retry helps)
 ├── JobTakenOverError           another process carries the job out now
 ├── RunCancelledError           somebody cancelled the run
+├── UnexpectedError             nobody foresaw it; the log has its traceback
 ├── StoreError                  the database failed
 │   ├── StoreUnreachableError   it does not answer or is locked                     (retry helps)
 │   └── RecordInvalidError      a stored record does not fit what we know of it
@@ -225,6 +226,10 @@ class RunCancelledError(CosmosError):
     """Somebody cancelled the run."""
 
 
+class UnexpectedError(CosmosError):
+    """Nobody foresaw it; the log has its traceback."""
+
+
 class StoreError(CosmosError):
     """The database failed."""
 
@@ -241,3 +246,10 @@ class RecordInvalidError(StoreError):
 
 class RunsFailedError(CosmosError):
     """A flow ended and some of its runs did not complete."""
+
+
+def as_ours(error: Exception) -> CosmosError:
+    """The error itself if it is ours, else one that a run can be recorded with; whoever calls logs the traceback."""
+    if isinstance(error, CosmosError):
+        return error
+    return UnexpectedError(f"{type(error).__name__}: {error} (nobody foresaw this; the log has its traceback)")

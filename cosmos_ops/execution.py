@@ -10,7 +10,6 @@ from typing import Any, Protocol, TypeVar
 from loguru import logger
 
 from cosmos_ops.errors import HostUnhealthyError, HostUnreachableError, RunCancelledError, TransferError
-from cosmos_ops.files import full_disk_said
 from cosmos_ops.job import (
     Completed,
     ContainerExit,
@@ -24,6 +23,7 @@ from cosmos_ops.job import (
     SamplePhase,
     SampleStarted,
 )
+from cosmos_ops.log import LineLog
 from cosmos_ops.operations.operation import Operation
 from cosmos_ops.remote.host import JOB_LABEL, Fetch, Host
 from cosmos_ops.runs import Phase
@@ -109,13 +109,11 @@ def compute(
 ) -> Computation:
     """Start the container or attach to it, and follow it to its end; the log file has every line from the first one on."""
     computation, read, phases = Computation(), operation.reader(job), _Phases(job)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with full_disk_said(log), log.open("w", encoding="utf-8") as file:
+    with LineLog(log) as file:
 
         def take(line: LogLine) -> None:
             if not line.is_redraw:
-                file.write(line.text + "\n")
-                file.flush()
+                file.add(line.text)
                 computation.last_lines.append(line.text)
             watch.line(line)
             for event in read(line.text):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cosmos_ops.errors import DiskFullError
+from cosmos_ops.errors import CosmosError, DiskFullError, OutputsFolderError
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
@@ -25,6 +25,23 @@ def full_disk_said(target: Path) -> Iterator[None]:
         if error.errno in _FULL and not isinstance(error, DiskFullError):
             raise disk_full(target) from error
         raise
+
+
+@contextmanager
+def disk_faults_said(target: Path) -> Iterator[None]:
+    """Turn whatever the file system of this machine refuses the body into our error, which names what could not be written.
+
+    Raises:
+        DiskFullError: No space was left.
+        OutputsFolderError: Anything else, such as a read-only or broken disk.
+    """
+    try:
+        with full_disk_said(target):
+            yield
+    except OSError as error:
+        if isinstance(error, CosmosError):
+            raise
+        raise OutputsFolderError(f"{target} cannot be written ({error}); see to its disk and its permissions") from error
 
 
 @contextmanager

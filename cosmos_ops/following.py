@@ -9,7 +9,14 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from cosmos_ops import execution
-from cosmos_ops.errors import HostError, HostGivenUpError, JobTakenOverError, RunCancelledError, StoreUnreachableError
+from cosmos_ops.errors import (
+    HostError,
+    HostGivenUpError,
+    JobTakenOverError,
+    RunCancelledError,
+    StoreError,
+    StoreUnreachableError,
+)
 from cosmos_ops.execution import Computation
 from cosmos_ops.gpu_watch import watching
 from cosmos_ops.job import Event as JobEvent
@@ -171,7 +178,7 @@ class Follower:
 
         Raises:
             HostGivenUpError: Its host stays away or has no slot, and somebody decided to wait no longer.
-        JobTakenOverError: Another process carries it out.
+            JobTakenOverError: Another process carries it out.
         """
         if self._is_recalled and not self._has_started:
             raise HostGivenUpError(f"host {self.place.host.name} has no free slot, and another has; the runs go there")
@@ -183,7 +190,7 @@ class Follower:
             raise self._taken_over()
         if time.monotonic() - self._asked_at > ASK_S:
             self._asked_at = time.monotonic()
-            with suppress(StoreUnreachableError):
+            with suppress(StoreError):
                 self._to_stop = self.place.store.to_stop(self.job.id)
         return bool(self._to_stop) or self.is_stopping()
 
@@ -215,7 +222,7 @@ class Follower:
         self._lost_at = None if is_there else time.monotonic()
         if not is_there:
             self.times.lost()
-        with suppress(StoreUnreachableError):
+        with suppress(StoreError):
             if is_there:
                 self._tell(f"Host {self.place.host.name} answers again")
                 for run_id, phase in self._phases.items():
@@ -229,15 +236,15 @@ class Follower:
         """Move runs of the job to a phase, all of them if none is named; while the store is away nobody sees it."""
         moved = [run_id for run_id in run_ids or self._run_ids if self._phases.get(run_id) is not phase]
         if moved:
-            with suppress(StoreUnreachableError):
+            with suppress(StoreError):
                 self.place.store.set_phase(moved, phase, job_id=self.job.id)
                 self._phases |= dict.fromkeys(moved, phase)
 
     def renew(self) -> None:
-        """Keep the lease; a store that does not answer must not stop a healthy container."""
+        """Keep the lease; a store in trouble must not stop a healthy container."""
         if time.monotonic() - self._renewed_at > RENEW_S:
             self._renewed_at = time.monotonic()
-            with suppress(StoreUnreachableError):
+            with suppress(StoreError):
                 self._is_taken_over = not self._is_renewed()
 
     def hold(self) -> None:

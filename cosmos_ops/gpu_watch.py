@@ -39,9 +39,17 @@ def read_watched(file: Path) -> list[GPUSample]:
     """The figures of a job, in seconds since the first; none if nobody has looked."""
     if not file.exists():
         return []
-    lines = [line.partition(",") for line in file.read_text(encoding="utf-8").splitlines()]
-    times = [(float(at), text) for at, comma, text in lines if comma]
+    times = [found for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if (found := _timed(line))]
     return [sample for at, text in times for sample in read_gpu_samples(text, at - times[0][0])]
+
+
+def _timed(line: str) -> tuple[float, str] | None:
+    """The time of a line and what follows; nothing of a line that a full disk cut off."""
+    at, comma, text = line.partition(",")
+    try:
+        return (float(at), text) if comma else None
+    except ValueError:
+        return None
 
 
 def _watch(ask: Callable[[], str], file: Path, over: threading.Event) -> None:

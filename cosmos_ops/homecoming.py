@@ -22,11 +22,13 @@ from cosmos_ops.errors import (
     SampleBlockedError,
     StoreUnreachableError,
     TransferError,
+    as_ours,
 )
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Follower, Porter
-from cosmos_ops.intake import used_videos
+from cosmos_ops.intake import storable, used_videos
 from cosmos_ops.job import Completed, ContainerExit, Job, JobItem, NotCompleted, NotRun, Outcome, SampleEnded
+from cosmos_ops.log import LineLog, tell
 from cosmos_ops.media.pieces import join
 from cosmos_ops.media.probe import probe
 from cosmos_ops.media.timing import one_rate
@@ -55,6 +57,8 @@ def complete(follower: Follower) -> None:
 def fail(follower: Follower, error: CosmosError) -> None:
     """End a job that cannot be carried out: its container is stopped, its log brought home, what is not complete gets the error.
 
+    What was blocked stays so, and what somebody asked to end is cancelled.
+
     Raises:
         HostUnreachableError: The host does not answer, and a container may be there; nothing is changed.
     """
@@ -65,18 +69,27 @@ def fail(follower: Follower, error: CosmosError) -> None:
         return
     host.stop(job.container_name, grace_s=execution.GRACE_S)
     judged = follower.judge(follower.compute())
-    outcomes = {run_id: one if isinstance(one, Completed) else NotCompleted(error) for run_id, one in judged.items()}
+    to_stop = follower.place.store.to_stop(job.id)
+    outcomes = {
+        run_id: one if _stands(one, is_to_stop=run_id in to_stop) else NotCompleted(error) for run_id, one in judged.items()
+    }
     record(follower, outcomes, bring_home(follower, outcomes))
+
+
+def _stands(outcome: Outcome, *, is_to_stop: bool) -> bool:
+    if isinstance(outcome, NotCompleted):
+        # Whoever ends a job in haste has all of it stopped, which cancels nothing.
+        return isinstance(outcome.error, SampleBlockedError) or (is_to_stop and isinstance(outcome.error, RunCancelledError))
+    return isinstance(outcome, Completed)
 
 
 def end(follower: Follower, errors: Mapping[str, CosmosError]) -> None:
     """End a job without a container: each run with its error; the log says so where it says nothing else."""
     log = follower.place.results.job_log(follower.job.id)
     if not log.exists() or not log.stat().st_size:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(
-            "".join(f"This job never started: {why}\n" for why in dict.fromkeys(map(str, errors.values()))), encoding="utf-8"
-        )
+        with LineLog(log) as file:
+            for why in dict.fromkeys(map(str, errors.values())):
+                file.add(f"This job never started: {why}")
     outcomes: dict[str, Outcome] = {run_id: NotCompleted(error) for run_id, error in errors.items()}
     record(follower, outcomes, bring_home(follower, outcomes))
 
@@ -94,8 +107,8 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
     """Stage out the runs of a job that completed, and the log of all others that ended; one failing leaves the rest alone.
 
     Returns:
-        For each run that ended its outputs, or the error with which its stage out failed. A run that is not of this job any
-        more is left out: it went back to the queue.
+        For each run that ended its outputs, or, where it completed, the error with which its stage out failed. A run that is
+        not of this job any more is left out: it went back to the queue.
 
     Raises:
         JobTakenOverError: Another process carries the job out.
@@ -109,7 +122,7 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
         if not _is_ours(follower, item):
             continue
         if isinstance(outcome, NotRun):
-            place.results.keep_log(item.run_id, job.id)
+            _keep_log(follower, item)
             continue
         if (early := _brought_before(follower, item)) is not None:
             home[item.run_id] = early
@@ -119,10 +132,19 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
         except (HostGivenUpError, JobTakenOverError, StoreUnreachableError):
             # Nothing is lost but time: the runs are carried out elsewhere, or brought home by others or later.
             raise
-        except CosmosError as error:
-            home[item.run_id] = error if isinstance(outcome, NotCompleted) else _kept_on_host(error, job, place)
+        except Exception as error:  # noqa: BLE001
+            tell(error, "Run {} does not come home: {}", item.run_id, error)
+            # Why a run did not complete is more than that its log finds no place.
+            home[item.run_id] = RunOutputs() if isinstance(outcome, NotCompleted) else _kept_on_host(as_ours(error), job, place)
             place.results.clear_staging(item.run_id)
     return home
+
+
+def _keep_log(follower: Follower, item: JobItem) -> None:
+    try:
+        follower.place.results.keep_log(item.run_id, follower.job.id)
+    except CosmosError as error:
+        logger.warning("The log of a try of run {} is lost: {}", item.run_id, error)
 
 
 def _tried_to_bring_home(follower: Follower, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:
@@ -141,7 +163,10 @@ def _log_alone(follower: Follower, item: JobItem) -> RunOutputs:
     """The log of a run whose outputs could not be brought home; on a full disk not even that."""
     try:
         return _bring_one_home(follower.place, follower.job, item, NotCompleted(TransferError("its outputs are not home")))
-    except CosmosError:
+    except (StoreUnreachableError, JobTakenOverError):
+        raise
+    except Exception as error:  # noqa: BLE001
+        tell(error, "The log of run {} has no place: {}", item.run_id, error)
         return RunOutputs()
 
 
@@ -176,6 +201,7 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
     """Write what became of each run of a job, put those that never started back into the queue, and end the job."""
     place, job = follower.place, follower.job
     follower.hold()
+    has_all_logs = True
     follower.times.home({run_id for run_id, outcome in outcomes.items() if isinstance(outcome, Completed)})
     for item in job.items:
         outcome = outcomes[item.run_id]
@@ -188,16 +214,28 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
         brought = home[item.run_id]
         if isinstance(brought, CosmosError):
             outcome, brought = NotCompleted(brought), _log_alone(follower, item)
-        if isinstance(outcome, Completed):
-            _complete_run(place, job, item.run_id, brought)
-        else:
-            failure = RunFailure.of(outcome.error)
-            place.store.finish(item.run_id, status_of(outcome.error), outputs=brought, failure=failure, job_id=job.id)
+        _record_one(follower, item.run_id, outcome, brought)
+        has_all_logs = has_all_logs and brought.log is not None
     place.store.end_job(job.id)
-    # Where something could not be brought home, the host's copy is the only one.
-    _clean_up(follower, keeps_files=any(isinstance(brought, CosmosError) for brought in home.values()))
-    place.results.job_log(job.id).unlink(missing_ok=True)
-    place.results.gpu_log(job.id).unlink(missing_ok=True)
+    # Where something could not be brought home, the host's copy is the only one; and the job's of a log that found no place.
+    keeps_files = any(isinstance(brought, CosmosError) for brought in home.values())
+    _clean_up(follower, keeps_files=keeps_files, keeps_log=not has_all_logs)
+
+
+def _record_one(follower: Follower, run_id: str, outcome: Completed | NotCompleted, brought: RunOutputs) -> None:
+    """Write what became of one run. What nobody foresaw fails this one, and leaves its neighbours alone."""
+    place, job = follower.place, follower.job
+    if isinstance(outcome, Completed):
+        try:
+            _complete_run(place, job, run_id, brought)
+            return
+        except (JobTakenOverError, StoreUnreachableError):
+            raise
+        except Exception as error:  # noqa: BLE001
+            tell(error, "Run {} cannot be completed: {}", run_id, error)
+            outcome = NotCompleted(as_ours(error))
+    failure = RunFailure.of(outcome.error)
+    place.store.finish(run_id, status_of(outcome.error), outputs=brought, failure=failure, job_id=job.id)
 
 
 def _complete_run(place: Workplace, job: Job, run_id: str, brought: RunOutputs) -> None:
@@ -217,7 +255,10 @@ def _brought_before(follower: Follower, item: JobItem) -> RunOutputs | None:
     run = follower.place.store.run(item.run_id)
     if run.status is not RunStatus.COMPLETED or run.job_id != follower.job.id:
         return None
-    follower.place.results.renew_log(run, follower.job.id)
+    try:
+        follower.place.results.renew_log(run, follower.job.id)
+    except CosmosError as error:
+        logger.warning("The log of run {} ends where its results came home: {}", run.id, error)
     return run.outputs
 
 
@@ -251,8 +292,8 @@ class EarlyPorter(Porter):
         while (run_id := self._ended.get()) is not None:
             try:
                 self._bring(self._items[run_id])
-            except CosmosError as error:
-                logger.info("Run {} comes home with the rest of its batch: {}", run_id, error)
+            except Exception as error:  # noqa: BLE001
+                tell(error, "Run {} comes home with the rest of its batch: {}", run_id, error, level="INFO")
 
     def _bring(self, item: JobItem) -> None:
         follower = self._follower
@@ -267,8 +308,22 @@ class EarlyPorter(Porter):
             _complete_run(place, job, item.run_id, _bring_one_home(place, follower.job, item, outcome))
 
 
-def _clean_up(follower: Follower, *, keeps_files: bool) -> None:
-    """Clean up the host; one that is away is waited for a while, after that `reconcile` does it."""
+def _clean_up(follower: Follower, *, keeps_files: bool, keeps_log: bool) -> None:
+    """Remove what a job left, there and here. It has ended: nothing that goes wrong now may harm anything else."""
+    results, job_id = follower.place.results, follower.job.id
+    try:
+        _clean_up_host(follower, keeps_files=keeps_files)
+        if keeps_log:
+            logger.warning("What job {} printed stays in {}", job_id, results.job_log(job_id))
+        else:
+            results.job_log(job_id).unlink(missing_ok=True)
+        results.gpu_log(job_id).unlink(missing_ok=True)
+    except Exception as error:  # noqa: BLE001
+        tell(error, "Job {} is over, but something of it stays: {}", job_id, error)
+
+
+def _clean_up_host(follower: Follower, *, keeps_files: bool) -> None:
+    """A host that is away is waited for a while, after that `reconcile` does it."""
     until = time.monotonic() + CLEAN_UP_LIMIT_S
     while True:
         try:
@@ -292,7 +347,7 @@ def _with_enhanced_prompt(place: Workplace, run_id: str, outputs: RunOutputs) ->
     if outputs.prompt is None:
         return outputs
     parent = place.store.prompt(place.store.run(run_id).prompt_id)
-    text = place.results.absolute(outputs.prompt).read_text(encoding="utf-8").strip()
+    text = storable(place.results.absolute(outputs.prompt).read_text(encoding="utf-8", errors="replace")).strip()
     child = Prompt(
         id=f"ps_{run_id.partition('_')[2]}",
         text=text,

@@ -3,14 +3,15 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from loguru import logger
 
-from cosmos_ops.errors import OutputsFolderError, VideoUnreadableError
-from cosmos_ops.files import full_disk_said, write_file
+from cosmos_ops.errors import CosmosError, OutputsFolderError
+from cosmos_ops.files import disk_faults_said, write_file
 from cosmos_ops.gpu_watch import read_watched
 from cosmos_ops.job import Job
 from cosmos_ops.media.gpu_plot import write_gpu_plot
@@ -78,7 +79,7 @@ class ResultsFolder:
     def keep_log(self, run_id: str, job_id: str) -> None:
         """Keep the log of a job in which a run did not get through; it goes to the run's folder with its results."""
         folder = self.root / ".staging" / run_id
-        with full_disk_said(folder):
+        with disk_faults_said(folder):
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.job_log(job_id), folder / f"earlier-{job_id}.log")
 
@@ -86,7 +87,7 @@ class ResultsFolder:
         """Give a run whose results came home before its job had ended the whole log of the job."""
         if run.outputs.log is not None:
             target = self.absolute(run.outputs.log)
-            with full_disk_said(target):
+            with disk_faults_said(target):
                 write_file(target, self.job_log(job_id).read_bytes())
 
     def absolute(self, path: PurePosixPath) -> Path:
@@ -109,26 +110,31 @@ def gather(
 
     Raises:
         DiskFullError: No space left; what is in the staging folder may go.
+        OutputsFolderError: The disk refuses for another reason.
     """
     staging = results.staging_folder(run)
     final = results.run_folder(run, root_prompt)
-    with full_disk_said(final):
+    with disk_faults_said(final):
         if _job_of(final) != job.id:
             _fill(staging, results.job_log(job.id), run, job, files, inputs)
-            write_gpu_plot(read_watched(results.gpu_log(job.id)), staging / GPU_PLOT_NAME)
+            with _only_looked_at(final):
+                write_gpu_plot(read_watched(results.gpu_log(job.id)), staging / GPU_PLOT_NAME)
             _put_in_place(staging, final)
-    shutil.rmtree(staging, ignore_errors=True)
-    return _outputs(final.relative_to(results.root), {path.name for path in final.iterdir()})
+        shutil.rmtree(staging, ignore_errors=True)
+        return _outputs(final.relative_to(results.root), {path.name for path in final.iterdir()})
 
 
 def _fill(staging: Path, log: Path, run: Run, job: Job, files: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
     staging.mkdir(parents=True, exist_ok=True)
     for left in staging.glob(".*.partial"):
         left.unlink()
-    shutil.copyfile(log, staging / LOG_NAME)
+    # There is none where the disk took no line of it.
+    if log.exists():
+        shutil.copyfile(log, staging / LOG_NAME)
     _write_spec(staging / SPEC_NAME, job, run)
     if "video" in files:
-        _draw(staging, files, inputs)
+        with _only_looked_at(staging):
+            _draw(staging, files, inputs)
 
 
 def _job_of(folder: Path) -> str | None:
@@ -182,8 +188,13 @@ def _draw(folder: Path, files: Mapping[str, Path], inputs: Mapping[str, Path]) -
         rows["input"] = inputs[VIDEO]
     rows |= {role: path for role, path in inputs.items() if role != VIDEO}
     rows |= {role.removeprefix("control_"): path for role, path in files.items() if role.startswith("control_")}
+    write_contact_sheet({**rows, "output": files["video"]}, folder / "contact_sheet.jpg")
+
+
+@contextmanager
+def _only_looked_at(folder: Path) -> Iterator[None]:
+    """The result counts, its pictures are a convenience: an input may be gone by now."""
     try:
-        write_contact_sheet({**rows, "output": files["video"]}, folder / "contact_sheet.jpg")
-    except VideoUnreadableError as error:
-        # An input may be gone by now; the result counts, its pictures are a convenience.
-        logger.warning("No contact sheet for {}: {}", folder.name, error)
+        yield
+    except (CosmosError, OSError, ValueError) as error:
+        logger.warning("A picture is missing in {}: {}", folder.name, error)

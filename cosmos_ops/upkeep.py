@@ -5,28 +5,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from loguru import logger
-
 from cosmos_ops.errors import (
     CosmosError,
     HostError,
     HostUnreachableError,
     InterruptedRunError,
-    JobTakenOverError,
     RecordNotFoundError,
     RunCancelledError,
+    StoreUnreachableError,
 )
 from cosmos_ops.execution import is_removed
 from cosmos_ops.following import LEASE_S, STORE_LABEL, Follower
 from cosmos_ops.homecoming import complete, end
 from cosmos_ops.job import host_folder
+from cosmos_ops.log import tell
 from cosmos_ops.owners import is_gone
 from cosmos_ops.remote.host import JOB_LABEL, ContainerState
 from cosmos_ops.runs import Run, RunFailure, RunStatus
-from cosmos_ops.store import JobRecord, RunFilter, Store
+from cosmos_ops.store import JobRecord, Store
 from cosmos_ops.workplace import Workplace
-
-PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -69,9 +66,9 @@ def reconcile(place: Workplace, *, leave: Callable[[Run], bool] = lambda _: Fals
         waits: Whether to follow containers that still compute to their end; else they are left for a later time.
     """
     found = _Found(place, leave, waits)
-    abandoned = [run for run in unfinished(place) if run.owner and is_gone(run.owner) and not leave(run)]
+    abandoned = [run for run in place.store.unfinished_runs() if run.owner and is_gone(run.owner) and not leave(run)]
     for job in place.store.open_jobs():
-        if job.host == place.host.name and is_abandoned(job) and not any(leave(run) for run in _runs_of(place, job)):
+        if job.host == place.host.name and is_abandoned(job):
             found.look_after(job)
     with suppress(HostUnreachableError):
         found.removed += remove_unowned(place)
@@ -113,15 +110,6 @@ def is_abandoned(job: JobRecord) -> bool:
     return is_gone(job.owner) or job.lease_until < datetime.now(timezone.utc)
 
 
-def unfinished(place: Workplace) -> list[Run]:
-    """All runs that are queued or running, newest first."""
-    runs: list[Run] = []
-    wanted = RunFilter(status=(RunStatus.QUEUED, RunStatus.RUNNING))
-    while page := place.store.runs(wanted, limit=PAGE, before=runs[-1].id if runs else None):
-        runs += page
-    return runs
-
-
 @dataclass
 class _Found:
     place: Workplace
@@ -137,6 +125,8 @@ class _Found:
         """Bring home what a job left, or leave it to compute."""
         place, run_ids = self.place, [item.run_id for item in job.job.items]
         try:
+            if any(self.leave(run) for run in _runs_of(place, job)):
+                return
             containers = place.host.find({JOB_LABEL: job.job.id})
             is_to_stop = bool(place.store.to_stop(job.job.id))
             if containers and containers[0].exit is None and containers[0].is_started and not (self.waits or is_to_stop):
@@ -151,8 +141,10 @@ class _Found:
                 self._close(job, containers)
         except HostUnreachableError:
             self.unreachable.append(job.job.id)
-        except (HostError, JobTakenOverError) as error:
-            logger.warning("Job {} could not be looked after: {}", job.job.id, error)
+        except StoreUnreachableError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            tell(error, "Job {} could not be looked after, a later reconcile tries again: {}", job.job.id, error)
 
     def report(self, abandoned: Iterable[Run]) -> Reconciled:
         """Close the runs that nobody carries out, and say what became of all."""
@@ -205,10 +197,15 @@ def remove_unowned(place: Workplace, *, running_only: bool = False) -> list[str]
     for state in place.host.find({STORE_LABEL: place.store.id}):
         job_id = state.labels.get(JOB_LABEL, "")
         if not _is_open(place.store, job_id) and not (running_only and state.exit is not None):
-            place.host.stop(state.name, grace_s=0)
-            if is_removed(host_folder(job_id), place.host):
+            try:
+                place.host.stop(state.name, grace_s=0)
+                place.host.remove_folder(host_folder(job_id))
                 place.host.remove(state.name)
                 removed.append(state.name)
+            except HostUnreachableError:
+                raise
+            except HostError as error:
+                tell(error, "What is left of job {} stays: {}", job_id, error)
     return removed
 
 

@@ -10,12 +10,13 @@ from typing import cast
 from uuid import UUID
 
 import httpx
-from loguru import logger
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 from typing_extensions import Self
 
+from cosmos_ops.errors import HostUnreachableError
 from cosmos_ops.job import Job
+from cosmos_ops.log import tell
 from cosmos_ops.media.pictures import jpeg_preview
 from cosmos_ops.results import ResultsFolder
 from cosmos_ops.runs import Run, RunStatus
@@ -32,11 +33,13 @@ SAY_S = 5.0
 
 @contextmanager
 def only_shown() -> Iterator[None]:
-    """What is only shown must not harm a job: while the server does not answer, an artifact is left out, and the log says so."""
+    """What is only shown must not harm a job: what a server, a store or a disk refuses is left out, and the log says so."""
     try:
         yield
-    except (PrefectException, httpx.HTTPError) as error:
-        logger.warning("An artifact could not be written: {}", error)
+    except Exception as error:  # noqa: BLE001
+        # A server that does not answer is nothing that nobody foresaw.
+        known = HostUnreachableError(str(error)) if isinstance(error, PrefectException | httpx.HTTPError) else error
+        tell(known, "An artifact could not be written: {}", error)
 
 
 class ProgressArtifact:

@@ -1,6 +1,7 @@
 """Cancelling: what a flow learns of it, and how the runs of a cancelled flow end. See `docs/decisions.md` for the layers."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -15,9 +16,10 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from typing_extensions import Self
 
-from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, JobTakenOverError, StoreUnreachableError
+from cosmos_ops.errors import CosmosError, HostUnreachableError, InterruptedRunError, StoreUnreachableError
 from cosmos_ops.following import LEASE_S, Follower
 from cosmos_ops.homecoming import fail
+from cosmos_ops.log import tell
 from cosmos_ops.owners import this_process
 from cosmos_ops.runs import Run, RunFailure, RunStatus
 from cosmos_ops.store import JobRecord, RunFilter
@@ -108,7 +110,7 @@ def cancel_runs(place: Records, flow_run_id: str) -> None:
     jobs = [found for found in place.store.open_jobs() if found.job.id in job_ids]
     if jobs:
         with ThreadPoolExecutor(len(jobs)) as threads:
-            list(threads.map(partial(_stop, place), jobs))
+            list(threads.map(partial(_each, _stop, place), jobs))
 
 
 def stop_what_is_left(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
@@ -128,10 +130,20 @@ def fail_runs(place: Records, flow_run_id: str, error: Exception) -> None:
     job_ids = {run.job_id for run in _unfinished(place, flow_run_id)}
     for found in place.store.open_jobs():
         if found.job.id in job_ids and found.owner == this_process():
-            _fail(place, found, reason)
+            _each(_fail, place, found, reason)
     for run in _unfinished(place, flow_run_id):
         if run.job_id is None:
             place.store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(reason))
+
+
+def _each(step: Callable[..., None], place: Records, found: JobRecord, *values: Any) -> None:
+    """Do something with one of several jobs; what goes wrong with it leaves the others alone."""
+    try:
+        step(place, found, *values)
+    except HostUnreachableError as error:
+        logger.warning("Job {} is looked after when its host answers again: {}", found.job.id, error)
+    except Exception as error:  # noqa: BLE001
+        tell(error, "Job {} is left to reconcile: {}", found.job.id, error)
 
 
 def _unfinished(place: Records, flow_run_id: str) -> list[Run]:
@@ -140,24 +152,16 @@ def _unfinished(place: Records, flow_run_id: str) -> list[Run]:
 
 def _stop(place: Records, found: JobRecord) -> None:
     """A host of its own for each job: whoever holds the other one may be in the middle of something."""
-    try:
-        with connected(found.host) as host:
-            owner = this_process()
-            if place.store.take_over(found.job.id, from_owner=found.owner, owner=owner, lease_s=LEASE_S):
-                stop(Workplace(place.store, place.results, host, owner), found)
-    except HostUnreachableError as error:
-        logger.warning("Job {} is stopped when its host answers again: {}", found.job.id, error)
+    with connected(found.host) as host:
+        owner = this_process()
+        if place.store.take_over(found.job.id, from_owner=found.owner, owner=owner, lease_s=LEASE_S):
+            stop(Workplace(place.store, place.results, host, owner), found)
 
 
 def _fail(place: Records, found: JobRecord, reason: CosmosError) -> None:
-    try:
-        with connected(found.host) as host:
-            there = Workplace(place.store, place.results, host, found.owner)
-            fail(Follower(there, found.job, is_stopping=lambda: True, may_have_started=True), reason)
-    except HostUnreachableError as error:
-        logger.warning("Job {} is looked after when its host answers again: {}", found.job.id, error)
-    except JobTakenOverError as error:
-        logger.warning("{}", error)
+    with connected(found.host) as host:
+        there = Workplace(place.store, place.results, host, found.owner)
+        fail(Follower(there, found.job, is_stopping=lambda: True, may_have_started=True), reason)
 
 
 def this_flow_run() -> str:

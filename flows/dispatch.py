@@ -15,6 +15,7 @@ from cosmos_ops.planning import Goal, Mixing, PlanOptions
 from cosmos_ops.settings import Settings
 from cosmos_ops.workplace import Records
 from flows import tasks
+from flows.artifacts import only_shown
 from flows.cancellation import Cancellation, root_flow_run, stop_what_is_left, this_flow_run
 from flows.dispatch_report import FlowReport
 from flows.hosts import LOCAL, LOCAL_FAMILIES, connect, saved_hosts
@@ -61,7 +62,8 @@ def dispatch(
             raise
         finally:
             dispatcher.close()
-        report.finish(done)
+        with only_shown():
+            report.finish(done)
         if cancellation.is_cancelled():
             return Cancelled(message=_summary(done))
         return _summary(done)

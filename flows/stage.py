@@ -1,15 +1,17 @@
 """One stage, whatever its operation: record the runs, regroup them, carry out the batches, tell how it went."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import httpx
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
 from prefect.states import Cancelled
 
 from cosmos_ops.cost_keeping import gpu_type_on, learn
@@ -24,6 +26,7 @@ from cosmos_ops.errors import (
     RunCancelledError,
     RunsFailedError,
     StoreUnreachableError,
+    as_ours,
 )
 from cosmos_ops.following import Follower, when_it_answers
 from cosmos_ops.homecoming import EarlyPorter, fail
@@ -48,6 +51,7 @@ STANDING = (RunStatus.COMPLETED, RunStatus.BLOCKED)
 ATTEMPTS_MAX = 2
 """How often a run is carried out whose failure says that a retry can help."""
 NAMES_IN_TITLE = 2
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,17 +78,22 @@ class Stage:
 
     def carry_out(self, requests: Sequence[Request]) -> list[Run]:
         """Record all requests as runs and bring every one to its final status; what fails leaves its neighbours alone."""
-        recorded = [self._record(request) for request in requests]
-        left_open = [[found] for found in self._jobs_left_open(recorded)]
+        recorded = [self._patiently(partial(self._record, request)) for request in requests]
+        left_open = [[found] for found in self._patiently(lambda: list(self._jobs_left_open(recorded)))]
         in_lanes(left_open, partial(self._take_up, recorded), self.cancellation)
         while queued := self._still_queued(recorded):
             if self.cancellation.is_cancelled():
                 break
-            lanes = tasks.regroup(self.place, queued, title_of(self.place, queued))
+            title = self._patiently(lambda: title_of(self.place, queued))
+            lanes = self._patiently(lambda: tasks.regroup(self.place, queued, title))  # noqa: B023
             in_lanes(lanes, self._carry_out_batch, self.cancellation)
         for run in self._still_queued(recorded):
             self.place.store.finish(run.id, RunStatus.CANCELLED)
-        return [self.place.store.run(run.id) for run in recorded]
+        return self._patiently(lambda: [self.place.store.run(run.id) for run in recorded])
+
+    def _patiently(self, step: Callable[[], T]) -> T:
+        """Do something with the run store, which is waited for while it does not answer."""
+        return when_it_answers(step, self.cancellation.is_cancelled)
 
     def _record(self, request: Request) -> Run:
         """The run of a request; one that was made before is taken up again, unless it failed then.
@@ -138,23 +147,39 @@ class Stage:
         if found.host == self.place.host.name:
             self._carry_out_job(self.place, found.job, runs, may_have_started=True)
             return
-        with connected(found.host) as host:
-            self._carry_out_job(replace(self.place, host=host), found.job, runs, may_have_started=True)
+        try:
+            with connected(found.host) as host:
+                self._carry_out_job(replace(self.place, host=host), found.job, runs, may_have_started=True)
+        except (HostError, InputError) as error:
+            get_run_logger().error("Job %s is left to `reconcile`: %s", found.job.id, error)
 
     def _still_queued(self, runs: Sequence[Run]) -> list[Run]:
         ids = [run.id for run in runs]
-        now = when_it_answers(lambda: self.place.store.runs_of_ids(ids), self.cancellation.is_cancelled)
+        now = self._patiently(lambda: self.place.store.runs_of_ids(ids))
         return [run for run in now if run.status is RunStatus.QUEUED]
 
     def _carry_out_batch(self, batch: Batch) -> None:
         if self.cancellation.is_cancelled():
             return
         expect = partial(expected, self.place, batch.signature, self._gpu_type)
-        open_it = partial(open_batch, self.place, batch.runs, expect=expect)
-        if (job := when_it_answers(open_it, self.cancellation.is_cancelled)) is not None:
+        try:
+            job = self._patiently(partial(open_batch, self.place, batch.runs, expect=expect))
+        except StoreUnreachableError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            self._not_begun(batch, error)
+            return
+        if job is not None:
             claimed = {item.run_id for item in job.items}
             self._carry_out_job(self.place, job, [run for run in batch.runs if run.id in claimed])
-            learn(self.place.store)
+            self._patiently(lambda: learn(self.place.store))
+
+    def _not_begun(self, batch: Batch, error: Exception) -> None:
+        """A batch that could not become a job: its runs fail with the reason, other batches go on."""
+        get_run_logger().error("A batch of %d runs cannot be begun: %s", len(batch.runs), error, exc_info=_unforeseen(error))
+        for run in batch.runs:
+            self._patiently(partial(self.place.store.finish, run.id, RunStatus.FAILED, failure=RunFailure.of(as_ours(error))))
+            current_observer().ended(self._patiently(partial(self.place.store.run, run.id)))
 
     @cached_property
     def _gpu_type(self) -> str:
@@ -170,7 +195,8 @@ class Stage:
             place, job, self.cancellation.is_cancelled, flow_run_id=this_flow_run(), may_have_started=may_have_started
         )
         follower.porter = EarlyPorter(follower)
-        work, carrier = Work(follower, partial(self._tried_again, job.id)), tasks.TaskCarrier(title_of(place, runs))
+        title = self._patiently(lambda: title_of(place, runs))
+        work, carrier = Work(follower, partial(self._tried_again, job.id)), tasks.TaskCarrier(title)
         try:
             carry_out(work, carrier)
         except StoreUnreachableError:
@@ -178,7 +204,10 @@ class Stage:
             raise
         except JobTakenOverError as error:
             get_run_logger().warning("%s", error)
-        except CosmosError as error:
+        except (PrefectException, httpx.HTTPError):
+            # Without Prefect no other batch gets through either.
+            raise
+        except Exception as error:  # noqa: BLE001
             self._fail(follower, error)
 
     def _tried_again(self, job_id: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
@@ -193,24 +222,38 @@ class Stage:
                     settled[run_id] = NotRun()
         return settled
 
-    def _fail(self, follower: Follower, error: CosmosError) -> None:
+    def _fail(self, follower: Follower, error: Exception) -> None:
         """The whole job failed, retries included: its runs fail with the reason, other batches go on."""
         logger, place, job = get_run_logger(), follower.place, follower.job
-        if isinstance(error, RunCancelledError):
+        reason = RunCancelledError("cancelled before it was complete") if self.cancellation.is_cancelled() else as_ours(error)
+        if isinstance(reason, RunCancelledError):
             logger.info("Job %s is cancelled", job.id)
         else:
-            logger.error("Job %s failed: %s", job.id, error)
-        if isinstance(error, HostError):
-            place.store.note_fault(place.host.name, str(error))
+            logger.error("Job %s failed: %s", job.id, error, exc_info=_unforeseen(error))
+
+        def end() -> None:
+            if isinstance(error, HostError):
+                place.store.note_fault(place.host.name, str(error))
+            fail(follower, reason)
+
         try:
-            fail(follower, error)
+            self._patiently(end)
+        except StoreUnreachableError:
+            raise
         except HostUnreachableError:
             # Nobody knows what its container does; the runs stay as they are until `reconcile` reaches the host.
             logger.warning("Host %s does not answer; job %s is looked after when it does", place.host.name, job.id)
         except JobTakenOverError as taken_over:
             logger.warning("%s", taken_over)
+        except Exception as another:
+            logger.error("Job %s could not be ended, `reconcile` does it: %s", job.id, another, exc_info=_unforeseen(another))
         for item in job.items:
-            current_observer().ended(place.store.run(item.run_id))
+            current_observer().ended(self._patiently(partial(place.store.run, item.run_id)))
+
+
+def _unforeseen(error: Exception) -> Exception | None:
+    """What a log shows with its traceback."""
+    return None if isinstance(error, CosmosError) else error
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
-from cosmos_ops.errors import CosmosError
+from cosmos_ops.errors import CosmosError, as_ours
+from cosmos_ops.log import tell
 from cosmos_ops.planning.costs import ANY_GPU, CPU, gpu_type_of
 from cosmos_ops.remote.host import GPU, JOB_LABEL, Host
 
@@ -153,8 +154,10 @@ class Crew:
             running = frozenset(one.labels.get(JOB_LABEL, one.name) for one in member.host.find({}) if one.exit is None)
             lacking = self._lacking(member)
             self._change(member.name, was_seen=True, problem=problem, slots=slots, busy=running, lacking=lacking)
-        except CosmosError as error:
-            self._change(member.name, was_seen=True, problem=str(error))
+        except Exception as error:  # noqa: BLE001
+            if not isinstance(error, CosmosError):
+                tell(error, "Host {} cannot be looked at: {}", member.name, error)
+            self._change(member.name, was_seen=True, problem=str(as_ours(error)))
 
     def _lacking(self, member: Member) -> dict[ModelMode, str]:
         asked = [wanted for wanted in sorted(self._wanted) if wanted[0] in member.offer.families]

@@ -23,6 +23,7 @@ from cosmos_ops.dispatching.slots import SlotView
 from cosmos_ops.dispatching.work import Carrier, Work
 from cosmos_ops.errors import CosmosError, StoreUnreachableError
 from cosmos_ops.following import LEASE_S
+from cosmos_ops.log import tell
 from cosmos_ops.owners import is_gone
 from cosmos_ops.planning import PlanOptions
 from cosmos_ops.timekeeping import utc_now
@@ -112,7 +113,7 @@ class Dispatcher:
                 self._changed.wait(TICK_S)
         self.let_lanes_end()
         learn(self.place.store)
-        return Dispatched(tuple(self._job_ids), self._waiting, self._another)
+        return Dispatched(tuple(self._job_ids), {**self._waiting, **self._pending.unreadable}, self._another)
 
     def let_lanes_end(self) -> None:
         """Wait until what is at work has ended; who is stopping does not wait for long."""
@@ -198,8 +199,7 @@ class Dispatcher:
             self._job_ids.append(assignment.job.id)
             if self._is_due("costs", LEARN_EVERY_S):
                 learn(self.place.store)
-            with suppress(StoreUnreachableError):
-                self.report.ended(assignment)
+            self._show(lambda one=assignment: self.report.ended(one))  # type: ignore[misc]
 
     def _hand_out(self, members: Mapping[str, Member]) -> None:
         """Plan anew if that can change anything, and give each lane that wants one its first batch."""
@@ -236,8 +236,16 @@ class Dispatcher:
         left_out = [*self._bench.reasons, *left_out_of(members)]
         self._waiting = {run_id: "; ".join([*left_out, why]) for run_id, why in plan.waiting.items()}
         prospect = Prospect(plan, ready, slots, costs, self._pending.settings, now_s)
-        self.report.planned(prospect)
+        self._show(lambda: self.report.planned(prospect))
         return prospect
+
+    @staticmethod
+    def _show(step: Callable[[], None]) -> None:
+        """What is only shown must not harm the work."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001
+            tell(error, "What a dispatch does cannot be shown: {}", error)
 
     def _begin(self, assignment: Assignment, members: Mapping[str, Member]) -> None:
         self._lanes.add(assignment)
@@ -252,7 +260,7 @@ class Dispatcher:
         """Whether no lane has anything to do and no run that waits can be placed, now that all hosts were looked at."""
         if self._lanes.active or (self._waiting and self._bench.is_worth_waiting):
             return False
-        waits = [run_id for run_id in self._pending.known() if run_id not in self._waiting]
+        waits = self._pending.known() - self._waiting.keys() - self._pending.unreadable.keys()
         unseen = [member for member in self._crew.members().values() if not member.was_seen]
         is_early = time.monotonic() - self._started_at < FIRST_LOOK_LIMIT_S
         if waits or (self._waiting and unseen and is_early):

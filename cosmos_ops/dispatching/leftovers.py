@@ -101,8 +101,9 @@ class Leftovers:
     def _abandoned(self) -> list[JobRecord]:
         mine = self._lanes.job_ids
         jobs = [found for found in self._place.store.open_jobs() if found.job.id not in mine and is_abandoned(found)]
-        runs = {run.id: run for run in self._place.store.runs_of_ids(job.job.items[0].run_id for job in jobs)}
-        return [job for job in jobs if runs[job.job.items[0].run_id].queueing is not None]
+        first = self._place.store.readable_runs_of_ids(job.job.items[0].run_id for job in jobs)
+        queued = {run.id for run in first if run.queueing is not None}
+        return [job for job in jobs if job.job.items[0].run_id in queued]
 
     def _take_over(self, found: JobRecord) -> bool:
         return take_over(self._place.store, found, self._owner)

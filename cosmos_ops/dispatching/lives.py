@@ -22,11 +22,14 @@ from cosmos_ops.errors import (
     HostGivenUpError,
     HostUnreachableError,
     JobTakenOverError,
+    RunCancelledError,
     StoreUnreachableError,
+    as_ours,
 )
 from cosmos_ops.following import Follower, when_it_answers
 from cosmos_ops.homecoming import EarlyPorter, fail
 from cosmos_ops.job import Job
+from cosmos_ops.log import tell
 from cosmos_ops.remote.host import JOB_LABEL
 from cosmos_ops.workplace import Records, Workplace
 
@@ -113,8 +116,10 @@ class Lives:
             self._bench.clear(place.host.name, job.family)
         except (JobTakenOverError, StoreUnreachableError):
             raise
-        except CosmosError as error:
-            self._failed(follower, error)
+        except Exception as error:  # noqa: BLE001
+            if not isinstance(error, CosmosError):
+                tell(error, "Job {} broke off: {}", job.id, error)
+            self._failed(follower, as_ours(error))
 
     def _failed(self, follower: Follower, error: CosmosError) -> None:
         """The whole job failed, retries included."""
@@ -136,13 +141,21 @@ class Lives:
                 place.host.stop(job.container_name, grace_s=0)
                 place.host.remove_folder(job.host_folder)
             return
-        if isinstance(error, HostError):
-            place.store.note_fault(place.host.name, str(error))
+
+        def end() -> None:
+            if isinstance(error, HostError):
+                place.store.note_fault(place.host.name, str(error))
+            fail(follower, RunCancelledError("cancelled before it was complete") if self._is_stopping() else error)
+
         try:
-            fail(follower, error)
+            when_it_answers(end, self._is_stopping)
+        except (JobTakenOverError, StoreUnreachableError):
+            raise
         except HostUnreachableError:
             # Nobody knows what its container does; it is looked after when the host answers.
             logger.warning("Host {} does not answer; job {} is looked after when it does", place.host.name, job.id)
+        except Exception as another:  # noqa: BLE001
+            tell(another, "Job {} could not be ended, and is taken up again: {}", job.id, another)
 
     def _undo(self, place: Records, job_id: str, run_ids: Sequence[str]) -> None:
         when_it_answers(lambda: place.store.requeue(run_ids, job_id=job_id), self._is_stopping)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cosmos_ops.cost_keeping import is_warm_on, known_costs, timing_of
-from cosmos_ops.errors import InputError, VideoUnreadableError
+from cosmos_ops.errors import DiskFullError, InputError, VideoUnreadableError
 from cosmos_ops.following import LEASE_S
 from cosmos_ops.intake import job_of, sample_of
 from cosmos_ops.job import Job, Sample, host_folder
@@ -71,6 +71,9 @@ def _samples(place: Records, operation: Operation[Any], runs: Sequence[Run]) -> 
             samples.append(sample_of(operation, run, prompt, videos, prepared=place.results.prepared_folder))
         except VideoUnreadableError as error:
             place.store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(error))
+        except DiskFullError:
+            # Nothing is wrong with the run; it waits.
+            raise
         except OSError as error:
             failure = RunFailure.of(InputError(f"{error.filename} cannot be read: {error.strerror}"))
             place.store.finish(run.id, RunStatus.FAILED, failure=failure)

@@ -12,6 +12,7 @@ from cosmos_ops.runs import RunFailure, RunStatus
 from cosmos_ops.store import Store, Waiting
 
 READ_AT_ONCE = 5_000
+UNREADABLE = "this version cannot read what is stored of it (the log says why); the version that queued it can"
 
 
 class Pending:
@@ -23,6 +24,7 @@ class Pending:
         self._settings: dict[str, int] = {}
         self._parents: dict[str, str] = {}
         """Run to the run that has to be complete first."""
+        self._unreadable: set[str] = set()
 
     def refresh(self) -> bool:
         """Look at the queue.
@@ -33,8 +35,9 @@ class Pending:
         waiting = {one.run_id: one for one in self._store.waiting()}
         gone = self._workloads.keys() - waiting.keys()
         self.forget(gone)
+        self._unreadable &= waiting.keys()
         # Of a very long queue the oldest come first; the others wait anyway.
-        new = sorted(waiting.keys() - self._workloads.keys())[:READ_AT_ONCE]
+        new = sorted(waiting.keys() - self._workloads.keys() - self._unreadable)[:READ_AT_ONCE]
         self._read(new, waiting)
         known = (one for one in waiting.values() if one.run_id in self._workloads)
         moved = [one for one in known if self._workloads[one.run_id].priority != one.priority]
@@ -52,7 +55,12 @@ class Pending:
 
     def known(self) -> Collection[str]:
         """Ids of all runs that wait."""
-        return self._workloads.keys()
+        return self._workloads.keys() | self._unreadable
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Runs that wait and cannot be read, and why they are not begun."""
+        return dict.fromkeys(self._unreadable, UNREADABLE)
 
     def ready(self, taken: Collection[str]) -> list[Workload]:
         """The runs that could be started now, without those that are taken already."""
@@ -67,8 +75,10 @@ class Pending:
         """What model files the runs need."""
         return frozenset((one.signature.family, mode) for one in self._workloads.values() for mode in one.modes)
 
-    def _read(self, run_ids: Iterable[str], waiting: dict[str, Waiting]) -> None:
-        for run in self._store.runs_of_ids(run_ids):
+    def _read(self, run_ids: Collection[str], waiting: dict[str, Waiting]) -> None:
+        found = self._store.readable_runs_of_ids(run_ids)
+        self._unreadable |= set(run_ids) - {run.id for run in found}
+        for run in found:
             self._settings[run.id] = settings_of(run)
             self._workloads[run.id] = workload_of(run)
             parent_id = waiting[run.id].parent_id

@@ -13,6 +13,7 @@ from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     InterfaceError,
+    InternalError,
     OperationalError,
     SQLAlchemyError,
     StatementError,
@@ -69,7 +70,8 @@ class Database:
         if self._url.password:
             reason = reason.replace(str(self._url.password), "***")
         reason = reason.splitlines()[0] if reason else type(error).__name__
-        if isinstance(error, OperationalError | InterfaceError | TimeoutError) or (
+        # An internal error is what a server answers that just became read-only, as in a failover.
+        if isinstance(error, OperationalError | InterfaceError | InternalError | TimeoutError) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         ):
             return StoreUnreachableError(f"the run store {self.shown_url} does not answer: {reason}")

@@ -1,21 +1,24 @@
 """What the run store knows of jobs and of the hosts that carry them out; part of `cosmos_ops.store.store`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from loguru import logger
 from sqlalchemy.orm import Session
 
-from cosmos_ops.errors import RecordNotFoundError
+from cosmos_ops.errors import RecordInvalidError, RecordNotFoundError
 from cosmos_ops.job import Job
 from cosmos_ops.names import new_id
 from cosmos_ops.store import changes, queries
 from cosmos_ops.store.database import Database
 from cosmos_ops.store.records import JobRecord, read_job, timing_json
-from cosmos_ops.store.tables import HostFaultRow, JobRow, Table
+from cosmos_ops.store.tables import HostFaultRow, JobRow, RunRow, Table
 from cosmos_ops.timing import JobTiming
 
 Row = TypeVar("Row", bound=Table)
+Record = TypeVar("Record", JobRow, RunRow)
+T = TypeVar("T")
 
 
 class JobStore:
@@ -24,9 +27,22 @@ class JobStore:
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
+        self._unreadable: set[str] = set()
         with database.read() as session:
             self.id = session.scalars(queries.store_ids()).one()
             """Tells the containers of this store from those of others on the same host."""
+
+    def _readable(self, rows: Iterable[Record], read: Callable[[Record], T]) -> list[T]:
+        """What can be read of some rows; each other one is told of once, so that it holds up nothing else."""
+        found = []
+        for row in rows:
+            try:
+                found.append(read(row))
+            except RecordInvalidError as error:
+                if row.id not in self._unreadable:
+                    self._unreadable.add(row.id)
+                    logger.error("A record is passed over: {}", error)
+        return found
 
     def open_job(
         self,
@@ -63,9 +79,9 @@ class JobStore:
             get_row(session, JobRow, job_id, locked=True).timing = timing_json(timing)
 
     def recent_jobs(self, *, limit: int) -> list[JobRecord]:
-        """The newest jobs, ended or not, newest first."""
+        """The newest jobs, ended or not, newest first; one that cannot be read is passed over."""
         with self._database.read() as session:
-            return [read_job(row) for row in session.scalars(queries.newest_jobs(limit))]
+            return self._readable(session.scalars(queries.newest_jobs(limit)), read_job)
 
     def renew_lease(self, job_id: str, *, owner: str, lease_s: float) -> bool:
         """Keep a job for longer; false if it has ended or somebody else has taken it over."""
@@ -114,9 +130,9 @@ class JobStore:
             return read_job(get_row(session, JobRow, job_id))
 
     def open_jobs(self) -> list[JobRecord]:
-        """The jobs that have not ended, oldest first, whatever their lease says."""
+        """The jobs that have not ended, oldest first, whatever their lease says; one that cannot be read is passed over."""
         with self._database.read() as session:
-            return [read_job(row) for row in session.scalars(queries.jobs_not_ended())]
+            return self._readable(session.scalars(queries.jobs_not_ended()), read_job)
 
     def wait_for_slot(self, job_id: str) -> int:
         """Note that a job waits for a GPU slot of its host.

@@ -21,6 +21,8 @@ from cosmos_ops.store.schema import bring_up_to_date
 from cosmos_ops.store.tables import PromptRow, RunRow, Table
 
 ANY_RUN = RunFilter()
+UNFINISHED = RunFilter(status=(RunStatus.QUEUED, RunStatus.RUNNING))
+UNFINISHED_PAGE = 500
 NO_OUTPUTS = RunOutputs()
 BATCH_PAGE = 1000
 """More runs than any batch has."""
@@ -139,6 +141,22 @@ class Store(QueueStore):
             for part in queries.in_parts(run_ids):
                 found += [read_run(row, self._read_params) for row in session.scalars(queries.runs_of_ids(part))]
             return found
+
+    def readable_runs_of_ids(self, run_ids: Iterable[str]) -> list[Run]:
+        """As `runs_of_ids`, but a run that cannot be read any more is passed over."""
+        with self._database.read() as session:
+            parts = (session.scalars(queries.runs_of_ids(part)) for part in queries.in_parts(run_ids))
+            return [run for rows in parts for run in self._readable(rows, lambda row: read_run(row, self._read_params))]
+
+    def unfinished_runs(self) -> list[Run]:
+        """All runs that are queued or running, newest first; one that cannot be read any more is passed over."""
+        runs: list[Run] = []
+        before: str | None = None
+        with self._database.read() as session:
+            while rows := session.scalars(queries.run_page(UNFINISHED, limit=UNFINISHED_PAGE, before=before)).all():
+                runs += self._readable(rows, lambda row: read_run(row, self._read_params))
+                before = rows[-1].id
+        return runs
 
     def runs_of_request(self, key: str) -> list[Run]:
         """The runs that a request made, and those that followed them, oldest first.

@@ -158,6 +158,10 @@ def test_what_is_no_json_is_named(sqlite_url, table, column):
         job = a_job(run.id)
         store.open_job(job, host="h", owner="o", lease_s=1)
         execute(sqlite_url, f"UPDATE {table} SET {column} = '{{broken'")
-        read = {"prompts": lambda: store.prompt(run.prompt_id), "runs": lambda: store.run(run.id), "jobs": store.open_jobs}
+        read = {
+            "prompts": lambda: store.prompt(run.prompt_id),
+            "runs": lambda: store.run(run.id),
+            "jobs": lambda: store.job(job.id),
+        }
         with pytest.raises(RecordInvalidError, match=rf"table '{table}', row '\w+', field '{column}': "):
             read[table]()

@@ -1,0 +1,134 @@
+"""A dispatch goes on where something beside the work goes wrong: a record, a picture, a look at a host."""
+# ruff: noqa: ARG002
+
+import json
+import sqlite3
+from functools import partial
+
+import pytest
+
+from cosmos_ops import homecoming
+from cosmos_ops.dispatching.crew import Crew, Offer
+from cosmos_ops.dispatching.dispatcher import Report
+from cosmos_ops.dispatching.opening import expected, open_batch
+from cosmos_ops.errors import DiskFullError
+from cosmos_ops.planning.costs import CPU
+from cosmos_ops.planning.signature import control_signature
+from cosmos_ops.remote.local import LocalHost
+from cosmos_ops.settings import Settings
+from cosmos_ops.upkeep import reconcile
+from cosmos_ops.workplace import Workplace
+from tests.builders import a_clip, opened_store
+
+from . import rig
+
+
+@pytest.fixture
+def place(home, tmp_path):
+    with opened_store() as store:
+        yield rig.opened_records(store, tmp_path / "out")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return a_clip(tmp_path / "clip.mp4", frame_count=4)
+
+
+@pytest.fixture
+def this_machine(home):
+    return Offer("local", frozenset({"preview"}), lambda: LocalHost(home / "workspace"), mark="local")
+
+
+def spoil(table, column, record_id, value):
+    """Write a record as no version of ours does."""
+    with sqlite3.connect(Settings().store_url.removeprefix("sqlite:///")) as database:
+        database.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (json.dumps(value), record_id))
+    database.close()
+
+
+def abandoned(place, run):
+    """A job of a process that is gone."""
+    expect = partial(expected, place, control_signature(run), CPU)
+    job = open_batch(place, [run], expect=expect)
+    assert place.store.take_over(job.id, from_owner=place.owner, owner="gone", lease_s=-5)
+    return job
+
+
+def test_a_queued_run_that_cannot_be_read_is_named_and_holds_up_nobody(place, clip, this_machine):
+    runs = rig.queue(place, clip, 3)
+    spoil("runs", "params", runs[1].id, {"seed": 1, "renamed_since": 2})
+
+    done = rig.Dispatch(place, [this_machine]).start().wait()
+
+    assert list(done.waiting) == [runs[1].id]
+    assert "cannot read what is stored of it" in done.waiting[runs[1].id]
+    assert rig.done(place, [runs[0], runs[2]])
+    assert [one.run_id for one in place.store.waiting()] == [runs[1].id]
+
+
+def test_a_job_that_cannot_be_read_holds_up_no_other(place, clip, this_machine, home):
+    first, second = (rig.queue(place, clip)[0] for _ in range(2))
+    local = Workplace(place.store, place.results, this_machine.connect(), "me")
+    jobs = [abandoned(local, run) for run in (first, second)]
+    spoil("jobs", "job", jobs[0].id, {"no": "job"})
+
+    assert [found.job.id for found in place.store.open_jobs()] == [jobs[1].id]
+    assert reconcile(local, waits=False).unreachable == ()
+    rig.Dispatch(place, [this_machine]).start().wait()
+
+    assert rig.done(place, [second])
+
+
+class Full(Report):
+    """Nothing can be shown."""
+
+    def planned(self, planned):
+        raise OSError(30, "Read-only file system")
+
+    def ended(self, assignment):
+        raise DiskFullError("No space left for timeline.png")
+
+
+def test_what_cannot_be_shown_harms_nothing(place, clip, this_machine):
+    runs = [run for control in ("vis", "edge", "depth") for run in rig.queue(place, clip, controls=(control,))]
+
+    done = rig.Dispatch(place, [this_machine], report=Full()).start().wait()
+
+    assert rig.done(place, runs)
+    assert len(done.job_ids) == 3
+
+
+def test_an_error_that_nobody_foresaw_fails_its_batch_with_the_reason(place, clip, this_machine, monkeypatch):
+    bad, good = rig.queue(place, clip, 2), rig.queue(place, clip, 2, controls=("edge",))
+    bring_home, calls = homecoming.bring_home, []
+
+    def break_off_once(follower, outcomes):
+        if follower.job.items[0].run_id == bad[0].id and not calls:
+            calls.append(follower)
+            raise ZeroDivisionError("nobody thought of this")
+        return bring_home(follower, outcomes)
+
+    monkeypatch.setattr(homecoming, "bring_home", break_off_once)
+    done = rig.Dispatch(place, [this_machine]).start().wait()
+
+    assert calls
+    assert not done.waiting
+    # What it had computed is kept.
+    assert rig.done(place, [*bad, *good])
+
+
+def test_a_host_is_looked_at_again_after_an_error_that_nobody_foresaw(home, monkeypatch):
+    host = LocalHost(home / "workspace")
+    crew = Crew(lambda: [Offer("local", frozenset({"preview"}), lambda: host, mark="local")], lambda: None)
+    crew.start()
+    try:
+        rig.wait_until(lambda: crew.members().get("local") and crew.members()["local"].was_seen, "the first look")
+        assert crew.members()["local"].is_usable
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalHost, "health", lambda _: 1 / 0)
+            crew._look(crew.members()["local"])
+            assert "ZeroDivisionError" in crew.members()["local"].problem
+        crew._look(crew.members()["local"])
+        assert crew.members()["local"].is_usable
+    finally:
+        crew.close()

@@ -3,10 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
-from pathlib import Path
 from queue import Queue
 from threading import Thread
 
@@ -15,33 +13,26 @@ from loguru import logger
 from cosmos_ops import execution
 from cosmos_ops.errors import (
     CosmosError,
-    HostGivenUpError,
     HostUnreachableError,
     JobTakenOverError,
     RunCancelledError,
     SampleBlockedError,
     StoreUnreachableError,
-    TransferError,
     as_ours,
 )
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Follower, Porter
-from cosmos_ops.intake import storable, used_videos
+from cosmos_ops.intake import storable
 from cosmos_ops.job import Completed, ContainerExit, Job, JobItem, NotCompleted, NotRun, Outcome, SampleEnded
 from cosmos_ops.log import LineLog, tell
-from cosmos_ops.media.pieces import join
-from cosmos_ops.media.probe import probe
-from cosmos_ops.media.timing import one_rate
 from cosmos_ops.operations import find_operation
-from cosmos_ops.pieces import Piece
 from cosmos_ops.queueing import queue_what_follows
 from cosmos_ops.remote.host import JOB_LABEL
-from cosmos_ops.results import gather
-from cosmos_ops.runs import VIDEO, Phase, Prompt, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.runs import Prompt, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.staging_out import bring_home, bring_one_home, brought_before, is_ours, log_alone
 from cosmos_ops.store import Broke
 from cosmos_ops.workplace import Workplace
 
-TRANSFER_TRIES = 3
 CLEAN_UP_LIMIT_S = 60.0
 
 
@@ -103,100 +94,6 @@ def _has_container(follower: Follower) -> bool:
         return False
 
 
-def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str, RunOutputs | CosmosError]:
-    """Stage out the runs of a job that completed, and the log of all others that ended; one failing leaves the rest alone.
-
-    Returns:
-        For each run that ended its outputs, or, where it completed, the error with which its stage out failed. A run that is
-        not of this job any more is left out: it went back to the queue.
-
-    Raises:
-        JobTakenOverError: Another process carries the job out.
-    """
-    place, job = follower.place, follower.job
-    home: dict[str, RunOutputs | CosmosError] = {}
-    follower.hold()
-    follower.set_phase(Phase.STAGING_OUT)
-    for item in job.items:
-        outcome = outcomes[item.run_id]
-        if not _is_ours(follower, item):
-            continue
-        if isinstance(outcome, NotRun):
-            _keep_log(follower, item)
-            continue
-        if (early := _brought_before(follower, item)) is not None:
-            home[item.run_id] = early
-            continue
-        try:
-            home[item.run_id] = _tried_to_bring_home(follower, item, outcome)
-        except (HostGivenUpError, JobTakenOverError, StoreUnreachableError):
-            # Nothing is lost but time: the runs are carried out elsewhere, or brought home by others or later.
-            raise
-        except Exception as error:  # noqa: BLE001
-            tell(error, "Run {} does not come home: {}", item.run_id, error)
-            # Why a run did not complete is more than that its log finds no place.
-            home[item.run_id] = RunOutputs() if isinstance(outcome, NotCompleted) else _kept_on_host(as_ours(error), job, place)
-            place.results.clear_staging(item.run_id)
-    return home
-
-
-def _keep_log(follower: Follower, item: JobItem) -> None:
-    try:
-        follower.place.results.keep_log(item.run_id, follower.job.id)
-    except CosmosError as error:
-        logger.warning("The log of a try of run {} is lost: {}", item.run_id, error)
-
-
-def _tried_to_bring_home(follower: Follower, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:
-    """A host that is away is waited for; a damaged transfer is tried again, a bounded number of times."""
-    for _ in range(TRANSFER_TRIES - 1):
-        with suppress(TransferError):
-            return execution.patiently(follower, lambda: _bring_one_home(follower.place, follower.job, item, outcome))
-    return execution.patiently(follower, lambda: _bring_one_home(follower.place, follower.job, item, outcome))
-
-
-def _kept_on_host(error: CosmosError, job: Job, place: Workplace) -> CosmosError:
-    return type(error)(f"{error}; its outputs stay on host {place.host.name} in {job.host_folder}")
-
-
-def _log_alone(follower: Follower, item: JobItem) -> RunOutputs:
-    """The log of a run whose outputs could not be brought home; on a full disk not even that."""
-    try:
-        return _bring_one_home(follower.place, follower.job, item, NotCompleted(TransferError("its outputs are not home")))
-    except (StoreUnreachableError, JobTakenOverError):
-        raise
-    except Exception as error:  # noqa: BLE001
-        tell(error, "The log of run {} has no place: {}", item.run_id, error)
-        return RunOutputs()
-
-
-def _bring_one_home(place: Workplace, job: Job, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:
-    run = place.store.run(item.run_id)
-    files: dict[str, Path] = {}
-    inputs: dict[str, Path] = {}
-    if isinstance(outcome, Completed):
-        files = execution.stage_out(job, item, outcome, place.host, place.results.staging_folder(run))
-        files = _joined(item, files, place.videos_of(run))
-        inputs = used_videos(find_operation(run.operation, run.family), run.params, place.videos_of(run))
-    return gather(place.results, run, place.root_prompt(run.prompt_id), job=job, files=files, inputs=inputs)
-
-
-def _joined(item: JobItem, files: Mapping[str, Path], videos: Mapping[str, Path]) -> dict[str, Path]:
-    """Of a video that went in pieces the pieces become one again."""
-    if not item.pieces:
-        return dict(files)
-    parts = [files[f"piece-{number}"] for number in range(len(item.pieces))]
-    target = parts[0].with_name("video.mp4")
-    pieces = [Piece(*frames) for frames in item.pieces]
-    if len(parts) > 1:
-        join(parts, pieces, target, fps=one_rate(videos[VIDEO], probe(videos[VIDEO])))
-        for part in parts:
-            part.unlink()
-    else:
-        parts[0].replace(target)
-    return {**{role: path for role, path in files.items() if path not in parts}, VIDEO: target}
-
-
 def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[str, RunOutputs | CosmosError]) -> None:
     """Write what became of each run of a job, put those that never started back into the queue, and end the job."""
     place, job = follower.place, follower.job
@@ -208,12 +105,13 @@ def record(follower: Follower, outcomes: Mapping[str, Outcome], home: Mapping[st
         if isinstance(outcome, NotRun):
             broke = Broke.NOT if not outcome.broke_process else Broke.ALONE if len(job.items) == 1 else Broke.WITH_OTHERS
             place.store.requeue([item.run_id], job_id=job.id, broke=broke)
+            has_all_logs = has_all_logs and place.results.kept_log(item.run_id, job.id).exists()
             continue
         if item.run_id not in home:
             continue
         brought = home[item.run_id]
         if isinstance(brought, CosmosError):
-            outcome, brought = NotCompleted(brought), _log_alone(follower, item)
+            outcome, brought = NotCompleted(brought), log_alone(follower, item)
         _record_one(follower, item.run_id, outcome, brought)
         has_all_logs = has_all_logs and brought.log is not None
     place.store.end_job(job.id)
@@ -243,23 +141,6 @@ def _complete_run(place: Workplace, job: Job, run_id: str, brought: RunOutputs) 
     # Before the run counts as completed: whoever dies in between leaves nothing out.
     queue_what_follows(place, place.store.run(run_id), brought)
     place.store.finish(run_id, RunStatus.COMPLETED, outputs=brought, job_id=job.id)
-
-
-def _is_ours(follower: Follower, item: JobItem) -> bool:
-    """Whether a run still belongs to the job."""
-    return follower.place.store.run(item.run_id).job_id == follower.job.id
-
-
-def _brought_before(follower: Follower, item: JobItem) -> RunOutputs | None:
-    """The outputs of a run that were brought home while the container computed; its log is made whole."""
-    run = follower.place.store.run(item.run_id)
-    if run.status is not RunStatus.COMPLETED or run.job_id != follower.job.id:
-        return None
-    try:
-        follower.place.results.renew_log(run, follower.job.id)
-    except CosmosError as error:
-        logger.warning("The log of run {} ends where its results came home: {}", run.id, error)
-    return run.outputs
 
 
 class EarlyPorter(Porter):
@@ -297,7 +178,7 @@ class EarlyPorter(Porter):
 
     def _bring(self, item: JobItem) -> None:
         follower = self._follower
-        if not _is_ours(follower, item) or _brought_before(follower, item) is not None:
+        if not is_ours(follower, item) or brought_before(follower, item) is not None:
             return
         place, job = follower.place, replace(follower.job, items=(item,))
         operation = find_operation(job.operation, job.family)
@@ -305,7 +186,7 @@ class EarlyPorter(Porter):
         ended = Computation(events=[SampleEnded(item.run_id)], last_lines=lines, exit=ContainerExit(0))
         outcome = execution.judge(job, operation, place.host, ended)[item.run_id]
         if isinstance(outcome, Completed):
-            _complete_run(place, job, item.run_id, _bring_one_home(place, follower.job, item, outcome))
+            _complete_run(place, job, item.run_id, bring_one_home(place, follower.job, item, outcome))
 
 
 def _clean_up(follower: Follower, *, keeps_files: bool, keeps_log: bool) -> None:

@@ -78,10 +78,14 @@ class ResultsFolder:
 
     def keep_log(self, run_id: str, job_id: str) -> None:
         """Keep the log of a job in which a run did not get through; it goes to the run's folder with its results."""
-        folder = self.root / ".staging" / run_id
-        with disk_faults_said(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.job_log(job_id), folder / f"earlier-{job_id}.log")
+        kept = self.kept_log(run_id, job_id)
+        with disk_faults_said(kept):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.job_log(job_id), kept)
+
+    def kept_log(self, run_id: str, job_id: str) -> Path:
+        """Where the log of a job lies in which a run did not get through."""
+        return self.root / ".staging" / run_id / f"earlier-{job_id}.log"
 
     def renew_log(self, run: Run, job_id: str) -> None:
         """Give a run whose results came home before its job had ended the whole log of the job."""

@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from cosmos_ops import homecoming
+from cosmos_ops import homecoming, staging_out
 from cosmos_ops.dispatching.regrouping import lanes_on
 from cosmos_ops.dispatching.work import Work
 from cosmos_ops.errors import CosmosError, StoreUnreachableError
@@ -186,7 +186,7 @@ def stage_out(
     """Judge every run by its completion marker, and bring home what it left; the log in every case."""
     work.follower.show = LogShow(get_run_logger())
     outcomes = work.settle(work.follower.judge(computation))
-    return outcomes, homecoming.bring_home(work.follower, outcomes)
+    return outcomes, staging_out.bring_home(work.follower, outcomes)
 
 
 @task(

@@ -15,11 +15,12 @@ from cosmos_ops.errors import (
     TransferError,
 )
 from cosmos_ops.following import Follower
-from cosmos_ops.homecoming import bring_home, complete, fail, record
+from cosmos_ops.homecoming import complete, fail, record
 from cosmos_ops.job import NotCompleted, NotRun
 from cosmos_ops.log import LineLog
 from cosmos_ops.remote.local import LocalHost
 from cosmos_ops.runs import RunStatus
+from cosmos_ops.staging_out import bring_home
 from cosmos_ops.upkeep import reconcile
 
 from .builders import a_clip, a_run, only
@@ -156,6 +157,7 @@ def test_a_log_that_finds_no_place_keeps_no_run_from_the_queue(home, clip, monke
         record(follower, outcomes, bring_home(follower, outcomes))
 
         assert statuses(place, job) == [COMPLETED, COMPLETED, QUEUED]
+        assert place.results.job_log(job.id).is_file(), "the only copy of its log"
 
 
 def test_a_whole_log_that_finds_no_place_costs_nothing_that_came_home_before(home, clip, monkeypatch):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from cosmos_ops import homecoming
+from cosmos_ops import homecoming, staging_out
 from cosmos_ops.errors import StoreUnreachableError
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Follower
@@ -85,4 +85,4 @@ class PlainCarrier:
     def bring_home(self, work: Work, computation: Computation) -> None:
         """Judge and stage out what it left, and record what became of its runs."""
         outcomes = work.settle(work.follower.judge(computation))
-        homecoming.record(work.follower, outcomes, homecoming.bring_home(work.follower, outcomes))
+        homecoming.record(work.follower, outcomes, staging_out.bring_home(work.follower, outcomes))

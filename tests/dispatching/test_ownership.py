@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cosmos_ops import homecoming
+from cosmos_ops import homecoming, staging_out
 from cosmos_ops.dispatching import dispatcher
 from cosmos_ops.dispatching.assignments import Assignment
 from cosmos_ops.dispatching.bench import Bench
@@ -103,7 +103,7 @@ def test_a_run_that_went_to_another_job_is_left_to_that(place):
 
     follower = following(place, first)
     outcomes = {run.id: NotCompleted(ProcessKilledError("killed"))}
-    homecoming.record(follower, outcomes, homecoming.bring_home(follower, outcomes))
+    homecoming.record(follower, outcomes, staging_out.bring_home(follower, outcomes))
 
     assert place.store.run(run.id).status is RunStatus.COMPLETED
     assert place.results.absolute(made.prompt).read_text() == "the good result"
@@ -116,7 +116,7 @@ def test_who_has_lost_a_job_brings_nothing_home_and_records_nothing(place):
     assert place.store.take_over(job.id, from_owner=ME, owner=OTHER, lease_s=LEASE_S)
 
     outcomes = {run.id: NotCompleted(ProcessKilledError("killed"))}
-    for step in (lambda: homecoming.bring_home(follower, outcomes), lambda: homecoming.record(follower, outcomes, {})):
+    for step in (lambda: staging_out.bring_home(follower, outcomes), lambda: homecoming.record(follower, outcomes, {})):
         with pytest.raises(JobTakenOverError, match=f"job {job.id} is carried out by another process now"):
             step()
     with pytest.raises(JobTakenOverError):

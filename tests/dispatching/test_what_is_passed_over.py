@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from cosmos_ops import homecoming
+from cosmos_ops import staging_out
 from cosmos_ops.dispatching.crew import Crew, Offer
 from cosmos_ops.dispatching.dispatcher import Report
 from cosmos_ops.dispatching.opening import expected, open_batch
@@ -100,7 +100,7 @@ def test_what_cannot_be_shown_harms_nothing(place, clip, this_machine):
 
 def test_an_error_that_nobody_foresaw_fails_its_batch_with_the_reason(place, clip, this_machine, monkeypatch):
     bad, good = rig.queue(place, clip, 2), rig.queue(place, clip, 2, controls=("edge",))
-    bring_home, calls = homecoming.bring_home, []
+    bring_home, calls = staging_out.bring_home, []
 
     def break_off_once(follower, outcomes):
         if follower.job.items[0].run_id == bad[0].id and not calls:
@@ -108,7 +108,7 @@ def test_an_error_that_nobody_foresaw_fails_its_batch_with_the_reason(place, cli
             raise ZeroDivisionError("nobody thought of this")
         return bring_home(follower, outcomes)
 
-    monkeypatch.setattr(homecoming, "bring_home", break_off_once)
+    monkeypatch.setattr(staging_out, "bring_home", break_off_once)
     done = rig.Dispatch(place, [this_machine]).start().wait()
 
     assert calls

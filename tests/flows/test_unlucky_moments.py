@@ -10,12 +10,12 @@ import pytest
 from cosmos_ops import following, results
 from cosmos_ops.errors import HostUnhealthyError, StoreUnreachableError
 from cosmos_ops.following import Follower
-from cosmos_ops.homecoming import gather
 from cosmos_ops.owners import this_process
 from cosmos_ops.remote.host import JOB_LABEL
 from cosmos_ops.remote.local import LocalHost
 from cosmos_ops.runs import RunStatus
 from cosmos_ops.settings import Settings
+from cosmos_ops.staging_out import gather
 from cosmos_ops.store import Store
 from flows import cancellation, dispatch_report, tasks
 from flows.dispatch import dispatch
@@ -149,7 +149,7 @@ def test_an_enhanced_text_that_no_database_keeps_costs_no_other_run(content, hom
             place.absolute(outputs.prompt).write_bytes(content)
         return outputs
 
-    monkeypatch.setattr("cosmos_ops.homecoming.gather", spoil_first)
+    monkeypatch.setattr("cosmos_ops.staging_out.gather", spoil_first)
     state, found = steps.call(pipeline, requests(clip), stages=["enhance", "inference"])
 
     assert spoilt

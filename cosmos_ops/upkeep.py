@@ -10,6 +10,7 @@ from cosmos_ops.errors import (
     HostError,
     HostUnreachableError,
     InterruptedRunError,
+    RecordInvalidError,
     RecordNotFoundError,
     RunCancelledError,
     StoreUnreachableError,
@@ -214,6 +215,9 @@ def _is_open(store: Store, job_id: str) -> bool:
         return store.job(job_id).ended_at is None
     except RecordNotFoundError:
         return False
+    except RecordInvalidError:
+        # Nobody knows; its container may hold the only results.
+        return True
 
 
 def _gone() -> CosmosError:

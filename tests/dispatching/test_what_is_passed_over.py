@@ -3,6 +3,7 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ from cosmos_ops.dispatching.crew import Crew, Offer
 from cosmos_ops.dispatching.dispatcher import Report
 from cosmos_ops.dispatching.opening import expected, open_batch
 from cosmos_ops.errors import DiskFullError
+from cosmos_ops.following import Follower
 from cosmos_ops.planning.costs import CPU
 from cosmos_ops.planning.signature import control_signature
 from cosmos_ops.remote.local import LocalHost
@@ -66,17 +68,24 @@ def test_a_queued_run_that_cannot_be_read_is_named_and_holds_up_nobody(place, cl
     assert [one.run_id for one in place.store.waiting()] == [runs[1].id]
 
 
-def test_a_job_that_cannot_be_read_holds_up_no_other(place, clip, this_machine, home):
+def test_a_job_that_cannot_be_read_holds_up_no_other_and_is_kept(place, clip, this_machine):
     first, second = (rig.queue(place, clip)[0] for _ in range(2))
     local = Workplace(place.store, place.results, this_machine.connect(), "me")
     jobs = [abandoned(local, run) for run in (first, second)]
+    for job in jobs:
+        follower = Follower(replace(local, owner="gone"), job, is_stopping=lambda: False)
+        follower.stage_in()
+        follower.compute()
+        assert place.store.take_over(job.id, from_owner="gone", owner="gone", lease_s=-5)
     spoil("jobs", "job", jobs[0].id, {"no": "job"})
 
     assert [found.job.id for found in place.store.open_jobs()] == [jobs[1].id]
-    assert reconcile(local, waits=False).unreachable == ()
-    rig.Dispatch(place, [this_machine]).start().wait()
+    found = reconcile(local, waits=False)
 
-    assert rig.done(place, [second])
+    assert [run.id for run in found.brought_home] == [second.id]
+    assert found.removed == ()
+    assert local.host.exists(jobs[0].host_folder), "it may hold the only results"
+    assert rig.Dispatch(place, [this_machine]).start().wait().waiting == {}
 
 
 class Full(Report):

@@ -14,6 +14,11 @@ is left, nothing half-sent has a final name, every slot is free, the log of ever
 unless the first computation was lost with its container. A host that does not answer in the middle of a job is waited for: the
 run says `lost contact` and since when, and goes on when the host answers again. With the flow's process gone, `cosmos
 reconcile` brings the results home; what had not been started is `failed` and may be run again.
+
+What goes wrong beside the work harms no run: a folder or container that cannot be removed, a picture or an artifact that
+cannot be written, a log that finds no place (a gap is said in it), a record of the run store that this version cannot read
+(it is named and passed over). What a disk here refuses fails the one run whose files they are, and these stay on the host.
+`tests/test_homecoming.py`, `tests/flows/test_unlucky_moments.py` and `tests/dispatching/test_what_is_passed_over.py` cause it.
 """
 
 

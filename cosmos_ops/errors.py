@@ -36,6 +36,7 @@ CosmosError
 │   └── OutputMissingError      it ended without the outputs that it promised
 ├── InterruptedRunError         the process that carried the run out is gone        (retry helps)
 ├── JobTakenOverError           another process carries the job out now
+├── PrefectAwayError            Prefect does not answer                             (retry helps)
 ├── RunCancelledError           somebody cancelled the run
 ├── UnexpectedError             nobody foresaw it; the log has its traceback
 ├── StoreError                  the database failed
@@ -220,6 +221,12 @@ class InterruptedRunError(CosmosError):
 
 class JobTakenOverError(CosmosError):
     """Another process carries the job out now, or has ended it: ours stood still, or had lost the run store, for too long."""
+
+
+class PrefectAwayError(CosmosError):
+    """Prefect does not answer, or ended what it carried out; what was begun on a host goes on, and is taken up again."""
+
+    retry_helps = True
 
 
 class RunCancelledError(CosmosError):

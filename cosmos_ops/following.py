@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from threading import Event, Thread
 from typing import TypeVar
 
+from loguru import logger
+
 from cosmos_ops import execution
 from cosmos_ops.errors import (
     HostError,
@@ -283,7 +285,7 @@ class Follower:
         """
         self._tell("The run store does not answer; the job goes on, and is followed when it does")
         time.sleep(ASK_S)
-        when_it_answers(self.hold, self.is_stopping)
+        when_it_answers(self.hold, self.is_stopping, say=lambda _: None)
         self._tell("The run store answers again")
 
     def _is_renewed(self) -> bool:
@@ -316,16 +318,25 @@ def is_cancelled(outcome: Outcome) -> bool:
     return isinstance(outcome, NotCompleted) and isinstance(outcome.error, RunCancelledError)
 
 
-def when_it_answers(step: Callable[[], T], is_stopping: Callable[[], bool]) -> T:
+def when_it_answers(step: Callable[[], T], is_stopping: Callable[[], bool], *, say: Callable[[str], None] = logger.warning) -> T:
     """Do something with the run store as soon as it answers.
+
+    Args:
+        step: What to do; it is done again from its beginning.
+        is_stopping: Whether not to wait.
+        say: Told once, if it is waited for.
 
     Raises:
         StoreUnreachableError: It is to end, and the store is still away.
     """
+    is_said = False
     while True:
         try:
             return step()
-        except StoreUnreachableError:
+        except StoreUnreachableError as error:
             if is_stopping():
                 raise
+            if not is_said:
+                is_said = True
+                say(f"It is waited for: {error}")
         time.sleep(ASK_S)

@@ -55,12 +55,13 @@ def fail(follower: Follower, error: CosmosError) -> None:
     """
     job, host = follower.job, follower.place.host
     run_ids = [item.run_id for item in job.items]
+    to_stop = follower.place.store.to_stop(job.id)
     if not _has_container(follower):
-        end(follower, dict.fromkeys(run_ids, error))
+        cancelled = RunCancelledError("cancelled before it was started")
+        end(follower, {run_id: cancelled if run_id in to_stop else error for run_id in run_ids})
         return
     host.stop(job.container_name, grace_s=execution.GRACE_S)
     judged = follower.judge(follower.compute())
-    to_stop = follower.place.store.to_stop(job.id)
     outcomes = {
         run_id: one if _stands(one, is_to_stop=run_id in to_stop) else NotCompleted(error) for run_id, one in judged.items()
     }

@@ -44,14 +44,19 @@ class LineLog:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._missing:
+            self._put("")
         self._close()
 
     def add(self, line: str) -> None:
         """Add a line; it is on the disk at once."""
+        self._put(f"{line}\n")
+
+    def _put(self, text: str) -> None:
         missing = f"\n[{self._missing} lines are missing here: the disk took none]\n" if self._missing else ""
         try:
             file = self._file or self._open()
-            file.write(f"{missing}{line}\n")
+            file.write(missing + text)
             file.flush()
             self._missing = 0
         except OSError as error:

@@ -47,32 +47,24 @@ def bring_home(follower: Follower, outcomes: Mapping[str, Outcome]) -> dict[str,
     follower.set_phase(Phase.STAGING_OUT)
     for item in job.items:
         outcome = outcomes[item.run_id]
-        if not is_ours(follower, item):
-            continue
-        if isinstance(outcome, NotRun):
-            _keep_log(follower, item)
-            continue
-        if (early := brought_before(follower, item)) is not None:
-            home[item.run_id] = early
-            continue
         try:
-            home[item.run_id] = _tried_to_bring_home(follower, item, outcome)
+            if not is_ours(follower, item):
+                continue
+            if isinstance(outcome, NotRun):
+                place.results.keep_log(item.run_id, job.id)
+                continue
+            home[item.run_id] = brought_before(follower, item) or _tried_to_bring_home(follower, item, outcome)
         except (HostGivenUpError, JobTakenOverError, StoreUnreachableError):
             # Nothing is lost but time: the runs are carried out elsewhere, or brought home by others or later.
             raise
         except Exception as error:  # noqa: BLE001
-            tell(error, "Run {} does not come home: {}", item.run_id, error)
+            tell(error, "What run {} left does not come home: {}", item.run_id, error)
+            if isinstance(outcome, NotRun):
+                continue
             # Why a run did not complete is more than that its log finds no place.
             home[item.run_id] = RunOutputs() if isinstance(outcome, NotCompleted) else _kept_on_host(as_ours(error), job, place)
             place.results.clear_staging(item.run_id)
     return home
-
-
-def _keep_log(follower: Follower, item: JobItem) -> None:
-    try:
-        follower.place.results.keep_log(item.run_id, follower.job.id)
-    except CosmosError as error:
-        logger.warning("The log of a try of run {} has no place: {}", item.run_id, error)
 
 
 def _tried_to_bring_home(follower: Follower, item: JobItem, outcome: Completed | NotCompleted) -> RunOutputs:
@@ -88,7 +80,7 @@ def _kept_on_host(error: CosmosError, job: Job, place: Workplace) -> CosmosError
 
 
 def brought_before(follower: Follower, item: JobItem) -> RunOutputs | None:
-    """The outputs of a run that were brought home while the container computed; its log is made whole."""
+    """The outputs of a run that were brought home while the container computed, with its log if that can be made whole."""
     run = follower.place.store.run(item.run_id)
     if run.status is not RunStatus.COMPLETED or run.job_id != follower.job.id:
         return None
@@ -96,6 +88,7 @@ def brought_before(follower: Follower, item: JobItem) -> RunOutputs | None:
         follower.place.results.renew_log(run, follower.job.id)
     except CosmosError as error:
         logger.warning("The log of run {} ends where its results came home: {}", run.id, error)
+        return run.outputs.model_copy(update={"log": None})
     return run.outputs
 
 

@@ -100,4 +100,4 @@ def _summary(done: Dispatched) -> str:
     if done.another:
         other = f"another dispatch is at work ({done.another})"
         return f"{words}; {other}" if done.job_ids else other
-    return f"{words}; {len(done.waiting)} runs wait, because no host can take them" if done.waiting else words
+    return f"{words}; {len(done.waiting)} runs wait, because no host can take them; the log says why" if done.waiting else words

@@ -2,16 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.exceptions import PrefectException
 from prefect.states import Cancelled
 
 from cosmos_ops.cost_keeping import gpu_type_on, learn
@@ -23,8 +21,10 @@ from cosmos_ops.errors import (
     HostUnreachableError,
     InputError,
     JobTakenOverError,
+    PrefectAwayError,
     RunCancelledError,
     RunsFailedError,
+    StoreError,
     StoreUnreachableError,
     as_ours,
 )
@@ -78,37 +78,40 @@ class Stage:
 
     def carry_out(self, requests: Sequence[Request]) -> list[Run]:
         """Record all requests as runs and bring every one to its final status; what fails leaves its neighbours alone."""
-        recorded = [self._patiently(partial(self._record, request)) for request in requests]
-        left_open = [[found] for found in self._patiently(lambda: list(self._jobs_left_open(recorded)))]
+        recorded = [self._record(request) for request in requests]
+        left_open = [[found] for found in self._jobs_left_open(recorded)]
         in_lanes(left_open, partial(self._take_up, recorded), self.cancellation)
         while queued := self._still_queued(recorded):
             if self.cancellation.is_cancelled():
                 break
             title = self._patiently(lambda: title_of(self.place, queued))
-            lanes = self._patiently(lambda: tasks.regroup(self.place, queued, title))  # noqa: B023
+            lanes = tasks.regroup(self.place, queued, title, self._patiently)
             in_lanes(lanes, self._carry_out_batch, self.cancellation)
         for run in self._still_queued(recorded):
             self.place.store.finish(run.id, RunStatus.CANCELLED)
         return self._patiently(lambda: [self.place.store.run(run.id) for run in recorded])
 
     def _patiently(self, step: Callable[[], T]) -> T:
-        """Do something with the run store, which is waited for while it does not answer."""
-        return when_it_answers(step, self.cancellation.is_cancelled)
+        """Do something with the run store, which is waited for while it does not answer; it may be done twice."""
+        return when_it_answers(step, self.cancellation.is_cancelled, say=get_run_logger().warning)
 
     def _record(self, request: Request) -> Run:
         """The run of a request; one that was made before is taken up again, unless it failed then.
 
         A guardrail that refused a text refuses it again: such a run stands.
         """
-        earlier = attempts(self.place.store, request.key)
+        # Step by step: done again from its beginning, it would take the run that it has made for one of before.
+        store, patiently = self.place.store, self._patiently
+        earlier = patiently(lambda: attempts(store, request.key))
         if earlier and (not earlier[-1].status.is_final or earlier[-1].status in STANDING):
-            return self.place.store.take_up(earlier[-1].id, flow_run_id=this_flow_run(), owner=self.place.owner)
-        prompt = self.place.store.add_prompt(request.prompt)
-        run = self.place.store.add_run(self._new_run(request, prompt, _numbered(request.key, len(earlier) + 1)))
-        problem = request.problem or self._problem(run, request.prompt)
+            return patiently(lambda: store.take_up(earlier[-1].id, flow_run_id=this_flow_run(), owner=self.place.owner))
+        prompt = patiently(lambda: store.add_prompt(request.prompt))
+        wanted = patiently(lambda: self._new_run(request, prompt, _numbered(request.key, len(earlier) + 1)))
+        run = patiently(lambda: store.add_run(wanted))
+        problem = request.problem or patiently(lambda: self._problem(run, request.prompt))
         if problem is not None:
-            self.place.store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(problem))
-            run = self.place.store.run(run.id)
+            patiently(lambda: store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(problem)))
+            run = patiently(lambda: store.run(run.id))
             current_observer().ended(run)
             get_run_logger().error("Run %s failed: %s", run.id, problem)
         return run
@@ -137,9 +140,16 @@ class Stage:
     def _jobs_left_open(self, runs: Sequence[Run]) -> Iterator[JobRecord]:
         """Jobs of an earlier process of this flow run; their containers are attached to, never started twice."""
         wanted = {run.job_id for run in runs if run.status is RunStatus.RUNNING}
-        for found in self.place.store.open_jobs():
-            if found.job.id in wanted and is_abandoned(found) and take_over(self.place.store, found, self.place.owner):
+        for found in self._patiently(self.place.store.open_jobs):
+            if found.job.id in wanted and is_abandoned(found) and self._is_taken_over(found):
                 yield found
+
+    def _is_taken_over(self, found: JobRecord) -> bool:
+        store, owner = self.place.store, self.place.owner
+        # Where the answer was lost, it is ours though the second try finds it taken.
+        return self._patiently(lambda: take_over(store, found, owner)) or owner == self._patiently(
+            lambda: store.job(found.job.id).owner
+        )
 
     def _take_up(self, recorded: Sequence[Run], found: JobRecord) -> None:
         """A job goes on where it was begun, whatever host new ones go to."""
@@ -172,7 +182,9 @@ class Stage:
         if job is not None:
             claimed = {item.run_id for item in job.items}
             self._carry_out_job(self.place, job, [run for run in batch.runs if run.id in claimed])
-            self._patiently(lambda: learn(self.place.store))
+            with suppress(StoreError):
+                # The next one learns from it too.
+                learn(self.place.store)
 
     def _not_begun(self, batch: Batch, error: Exception) -> None:
         """A batch that could not become a job: its runs fail with the reason, other batches go on."""
@@ -204,8 +216,8 @@ class Stage:
             raise
         except JobTakenOverError as error:
             get_run_logger().warning("%s", error)
-        except (PrefectException, httpx.HTTPError):
-            # Without Prefect no other batch gets through either.
+        except PrefectAwayError:
+            # No other batch gets through either.
             raise
         except Exception as error:  # noqa: BLE001
             self._fail(follower, error)
@@ -231,13 +243,10 @@ class Stage:
         else:
             logger.error("Job %s failed: %s", job.id, error, exc_info=_unforeseen(error))
 
-        def end() -> None:
-            if isinstance(error, HostError):
-                place.store.note_fault(place.host.name, str(error))
-            fail(follower, reason)
-
+        if isinstance(error, HostError):
+            self._patiently(lambda: place.store.note_fault(place.host.name, str(error)))
         try:
-            self._patiently(end)
+            self._patiently(lambda: fail(follower, reason))
         except StoreUnreachableError:
             raise
         except HostUnreachableError:

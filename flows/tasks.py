@@ -4,20 +4,22 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import PrefectException
 from prefect.tasks import Task
 
 from cosmos_ops import homecoming, staging_out
 from cosmos_ops.dispatching.regrouping import lanes_on
 from cosmos_ops.dispatching.work import Work
-from cosmos_ops.errors import CosmosError, StoreUnreachableError
+from cosmos_ops.errors import CosmosError, PrefectAwayError, StoreUnreachableError
 from cosmos_ops.execution import Computation
 from cosmos_ops.following import Show
 from cosmos_ops.gpu_samples import summary
@@ -35,6 +37,7 @@ LINES_AT_ONCE, LINES_A_SECOND = 500, 20.0
 LINES_OF_FAILURE = 50
 RETRIES = 3
 RETRY_DELAYS_S = [2.0, 10.0, 30.0]
+Patiently = Callable[[Callable[[], list[list[Batch]]]], list[list[Batch]]]
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 UPSTREAM_LEVEL = re.compile(r"\[[\d: -]+\|(?:job=[^|]*\|)?([A-Z]+)\|")
 LEVELS: Mapping[str, int] = {"ERROR": logging.ERROR, "CRITICAL": logging.ERROR, "WARNING": logging.WARNING}
@@ -122,9 +125,9 @@ def a_retry_helps(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bo
 
 
 @task(task_run_name="regroup {title}", cache_policy=NO_CACHE)
-def regroup(place: Workplace, runs: Sequence[Run], title: str) -> list[list[Batch]]:  # noqa: ARG001
+def regroup(place: Workplace, runs: Sequence[Run], title: str, patiently: Patiently) -> list[list[Batch]]:  # noqa: ARG001
     """Put runs with equal control signature into batches, and the batches on the GPU slots of the host, a lane for each."""
-    lanes = lanes_on(place, runs)
+    lanes = patiently(lambda: lanes_on(place, runs))
     logger = get_run_logger()
     logger.info("Regrouped %d runs into %d batches on %d lanes", len(runs), sum(map(len, lanes)), len(lanes))
     for number, batch in enumerate((batch for lane in lanes for batch in lane), 1):
@@ -218,13 +221,25 @@ class TaskCarrier:
 
     def stage_in(self, work: Work) -> None:
         """Bring all that the job needs to its host."""
-        stage_in(work, self.title)
+        with _prefect_said():
+            stage_in(work, self.title)
 
     def compute(self, work: Work) -> Computation:
         """Get a slot, and follow the container to its end."""
-        return compute(work, self.title)
+        with _prefect_said():
+            return compute(work, self.title)
 
     def bring_home(self, work: Work, computation: Computation) -> None:
         """Judge and stage out what it left, and record what became of its runs."""
-        outcomes, home = stage_out(work, computation, self.title)
-        record(work, outcomes, home, self.title)
+        with _prefect_said():
+            outcomes, home = stage_out(work, computation, self.title)
+            record(work, outcomes, home, self.title)
+
+
+@contextmanager
+def _prefect_said() -> Iterator[None]:
+    """Tell what Prefect itself raises from what the work raises."""
+    try:
+        yield
+    except (PrefectException, httpx.HTTPError) as error:
+        raise PrefectAwayError(f"Prefect does not answer, or has ended a task: {type(error).__name__}: {error}") from error

@@ -172,6 +172,7 @@ def test_a_whole_log_that_finds_no_place_costs_nothing_that_came_home_before(hom
 
         assert statuses(place, job) == [COMPLETED] * 3
         assert is_over(place, job)
+        assert "Finished" in place.results.job_log(job.id).read_text(), "the only whole copy of its log"
 
 
 def test_a_torn_line_of_the_gpu_log_costs_nothing(home, clip):
@@ -266,8 +267,23 @@ def test_a_log_outlives_a_disk_that_takes_nothing_for_a_while(tmp_path):
 
     assert path.read_text() == "\n[2 lines are missing here: the disk took none]\nthird\nfourth\n"
 
+    with LineLog(path) as log:
+        log.add("fifth")
+        log.add("sixth")
+    assert path.read_text() == "fifth\nsixth\n"
+
     with LineLog(Path("/dev/full")) as log:
         log.add("first")
+
+
+def test_a_gap_at_the_end_of_a_log_is_said(tmp_path):
+    path = tmp_path / "folder" / "job.log"
+    path.parent.write_text("a file in the place of the folder")
+    with LineLog(path) as log:
+        log.add("first")
+        path.parent.unlink()
+
+    assert path.read_text() == "\n[1 lines are missing here: the disk took none]\n"
 
 
 def test_a_job_whose_log_finds_no_place_computes_to_its_end(home, clip, monkeypatch):
@@ -292,3 +308,13 @@ def test_a_job_that_fails_while_nothing_can_be_written_ends_with_the_reason(home
 
         assert (statuses(place, job), run_of(place, job, 0).failure.message) == ([FAILED], "no image")
         assert is_over(place, job)
+
+
+def test_a_run_that_was_to_end_is_cancelled_though_its_job_could_not_start(home, clip):
+    with workplace(home) as place:
+        job = a_job(place, clip, count=2)
+        place.store.request_stop([job.items[0].run_id])
+
+        fail(Follower(place, job, is_stopping=lambda: False), HostUnhealthyError("no image"))
+
+        assert statuses(place, job) == [RunStatus.CANCELLED, FAILED]

@@ -44,6 +44,11 @@ class Bench:
         return any(until > self._now() and self._length_s[key] <= WAITED_FOR_S for key, until in self._until.items())
 
     @property
+    def state(self) -> frozenset[tuple[str, str]]:
+        """Changes whenever somebody is left out, or comes back."""
+        return frozenset(self._out())
+
+    @property
     def reasons(self) -> list[str]:
         """Why hosts are left out now."""
         return [f"host {host} is left out for now: {self._why[host, family]}" for host, family in sorted(self._out())]

@@ -63,7 +63,7 @@ class Company:
         """See what is at work. Call it before the queue is looked at: what has followed a finished run by now is seen there."""
         at_work = {run_id for one in self._lanes.active if one.job is not None for run_id in one.run_ids}
         known = {run_id: heirs for run_id, heirs in self._heirs.items() if run_id in at_work}
-        new = self._store.runs_of_ids(at_work - known.keys())
+        new = self._store.readable_runs_of_ids(at_work - known.keys())
         heirs = known | {run.id: heirs_of(run) for run in new}
         unfinished = self._store.unfinished(run_id for run_id, some in heirs.items() if some)
         # Both at once: the store may go away in between.

@@ -97,6 +97,8 @@ class Dispatcher:
         self._due: dict[str, float] = {}
         self._job_ids: list[str] = []
         self._waiting: Mapping[str, str] = {}
+        self._benched = self._bench.state
+        """Who was left out when it was planned last."""
         self._planned_for: object = None
         self._queue_version = 0
         self._another = ""
@@ -214,10 +216,11 @@ class Dispatcher:
             self._company.state,
             wanting,
             {name: member.is_usable for name, member in members.items()},
+            self._bench.state,
         )
         if state == self._planned_for and not self._is_due("plan", PLAN_EVERY_S):
             return
-        began = time.monotonic()
+        began, self._benched = time.monotonic(), self._bench.state
         for place, batch in self._company.begin_on(wanting, self._plan(members)).items():
             self._begin(Assignment(place, batch.run_ids, batch), members)
         idle = [place for place in wanting if not self._lanes.on(place) and place not in self._company.waiting]
@@ -258,7 +261,8 @@ class Dispatcher:
 
     def _is_done(self) -> bool:
         """Whether no lane has anything to do and no run that waits can be placed, now that all hosts were looked at."""
-        if self._lanes.active or (self._waiting and self._bench.is_worth_waiting):
+        is_bench_old = self._bench.state != self._benched
+        if self._lanes.active or (self._waiting and (self._bench.is_worth_waiting or is_bench_old)):
             return False
         waits = self._pending.known() - self._waiting.keys() - self._pending.unreadable.keys()
         unseen = [member for member in self._crew.members().values() if not member.was_seen]

@@ -10,7 +10,7 @@ from loguru import logger
 
 from cosmos_ops.dispatching.assignments import Assignment, Lanes, Place
 from cosmos_ops.dispatching.crew import Member
-from cosmos_ops.errors import CosmosError, RecordNotFoundError
+from cosmos_ops.errors import CosmosError, RecordInvalidError, RecordNotFoundError
 from cosmos_ops.following import LEASE_S
 from cosmos_ops.store import JobRecord
 from cosmos_ops.timekeeping import utc_now
@@ -57,8 +57,8 @@ class Leftovers:
     def _has_ended(self, job_id: str) -> bool:
         try:
             return self._place.store.job(job_id).ended_at is not None
-        except RecordNotFoundError:
-            # That of another store.
+        except (RecordInvalidError, RecordNotFoundError):
+            # One that nobody can read, or that of another store.
             return False
 
     def is_any(self, members: Mapping[str, Member]) -> bool:

@@ -22,6 +22,7 @@ from cosmos_ops.errors import (
     HostGivenUpError,
     HostUnreachableError,
     JobTakenOverError,
+    PrefectAwayError,
     RunCancelledError,
     StoreUnreachableError,
     as_ours,
@@ -69,15 +70,15 @@ class Lives:
                 self._open(assignment, place, member)
             if assignment.job is not None:
                 self._carry_out(assignment, place)
-        except (JobTakenOverError, StoreUnreachableError) as error:
+        except (JobTakenOverError, PrefectAwayError, StoreUnreachableError) as error:
             # The host is well. What was begun goes on, and its job is taken up again once its lease has run out.
             logger.warning("A batch on host {} is left alone: {}", member.name, error)
         except CosmosError as error:
             logger.error("A batch on host {} was not begun: {}", member.name, error)
             self._bench.put(member.name, ANY_FAMILY, str(error))
-        except Exception:
+        except Exception as error:  # noqa: BLE001
             # One lane must not end the others; the lease of its job runs out, and it is taken up again.
-            logger.exception("A batch on host {} broke off", member.name)
+            tell(error, "A batch on host {} broke off: {}", member.name, error)
         finally:
             assignment.is_computed = assignment.is_over = True
             self._on_change()
@@ -114,7 +115,7 @@ class Lives:
         try:
             carry_out(work, self._carrier(work), on_staged=on_staged, on_computed=on_computed)
             self._bench.clear(place.host.name, job.family)
-        except (JobTakenOverError, StoreUnreachableError):
+        except (JobTakenOverError, PrefectAwayError, StoreUnreachableError):
             raise
         except Exception as error:  # noqa: BLE001
             if not isinstance(error, CosmosError):
@@ -142,13 +143,11 @@ class Lives:
                 place.host.remove_folder(job.host_folder)
             return
 
-        def end() -> None:
-            if isinstance(error, HostError):
-                place.store.note_fault(place.host.name, str(error))
-            fail(follower, RunCancelledError("cancelled before it was complete") if self._is_stopping() else error)
-
+        if isinstance(error, HostError):
+            when_it_answers(lambda: place.store.note_fault(place.host.name, str(error)), self._is_stopping)
+        reason = RunCancelledError("cancelled before it was complete") if self._is_stopping() else error
         try:
-            when_it_answers(end, self._is_stopping)
+            when_it_answers(lambda: fail(follower, reason), self._is_stopping)
         except (JobTakenOverError, StoreUnreachableError):
             raise
         except HostUnreachableError:
@@ -156,6 +155,7 @@ class Lives:
             logger.warning("Host {} does not answer; job {} is looked after when it does", place.host.name, job.id)
         except Exception as another:  # noqa: BLE001
             tell(another, "Job {} could not be ended, and is taken up again: {}", job.id, another)
+            self._bench.put(place.host.name, ANY_FAMILY, str(as_ours(another)))
 
     def _undo(self, place: Records, job_id: str, run_ids: Sequence[str]) -> None:
         when_it_answers(lambda: place.store.requeue(run_ids, job_id=job_id), self._is_stopping)

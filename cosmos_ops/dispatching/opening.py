@@ -69,11 +69,8 @@ def _samples(place: Records, operation: Operation[Any], runs: Sequence[Run]) -> 
         prompt, videos = place.store.prompt(run.prompt_id), place.videos_of(run)
         try:
             samples.append(sample_of(operation, run, prompt, videos, prepared=place.results.prepared_folder))
-        except VideoUnreadableError as error:
+        except (VideoUnreadableError, DiskFullError) as error:
             place.store.finish(run.id, RunStatus.FAILED, failure=RunFailure.of(error))
-        except DiskFullError:
-            # Nothing is wrong with the run; it waits.
-            raise
         except OSError as error:
             failure = RunFailure.of(InputError(f"{error.filename} cannot be read: {error.strerror}"))
             place.store.finish(run.id, RunStatus.FAILED, failure=failure)

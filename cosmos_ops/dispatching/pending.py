@@ -1,5 +1,6 @@
 """The queue as a dispatch sees it: every run is read once, however often the queue is looked at."""
 
+import time
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import replace
 
@@ -12,7 +13,8 @@ from cosmos_ops.runs import RunFailure, RunStatus
 from cosmos_ops.store import Store, Waiting
 
 READ_AT_ONCE = 5_000
-UNREADABLE = "this version cannot read what is stored of it (the log says why); the version that queued it can"
+READ_AGAIN_S = 60.0
+UNREADABLE = "this version cannot read what is stored of it or of its parent (the log says why); the one that queued it can"
 
 
 class Pending:
@@ -25,6 +27,7 @@ class Pending:
         self._parents: dict[str, str] = {}
         """Run to the run that has to be complete first."""
         self._unreadable: set[str] = set()
+        self._read_again_at = time.monotonic()
 
     def refresh(self) -> bool:
         """Look at the queue.
@@ -36,6 +39,10 @@ class Pending:
         gone = self._workloads.keys() - waiting.keys()
         self.forget(gone)
         self._unreadable &= waiting.keys()
+        if time.monotonic() - self._read_again_at > READ_AGAIN_S:
+            # Somebody may have mended them.
+            self._unreadable.clear()
+            self._read_again_at = time.monotonic()
         # Of a very long queue the oldest come first; the others wait anyway.
         new = sorted(waiting.keys() - self._workloads.keys() - self._unreadable)[:READ_AT_ONCE]
         self._read(new, waiting)
@@ -87,7 +94,10 @@ class Pending:
 
     def _drop_parents(self) -> bool:
         """Runs whose parent is complete by now are ready; those whose parent never will be end."""
-        parents = {run.id: run for run in self._store.runs_of_ids(set(self._parents.values()))}
+        parents = {run.id: run for run in self._store.readable_runs_of_ids(set(self._parents.values()))}
+        for run_id in [run_id for run_id, parent_id in self._parents.items() if parent_id not in parents]:
+            self.forget([run_id])
+            self._unreadable.add(run_id)
         ended = {run_id: parents[parent_id] for run_id, parent_id in self._parents.items() if parents[parent_id].status.is_final}
         for run_id, parent in ended.items():
             del self._parents[run_id]

@@ -7,7 +7,7 @@ from cosmos_ops.cost_keeping import warm_files
 from cosmos_ops.dispatching.assignments import Lanes, seconds_left
 from cosmos_ops.dispatching.bench import Bench
 from cosmos_ops.dispatching.crew import Member
-from cosmos_ops.errors import RecordNotFoundError
+from cosmos_ops.errors import RecordInvalidError, RecordNotFoundError
 from cosmos_ops.planning import Slot
 from cosmos_ops.store import JobRecord, Store
 from cosmos_ops.timekeeping import utc_now
@@ -59,7 +59,7 @@ class SlotView:
         """How long the job of somebody else will probably take."""
         try:
             timing = self.store.job(job_id).timing
-        except RecordNotFoundError:
+        except (RecordInvalidError, RecordNotFoundError):
             timing = None
         is_known = timing is not None and timing.started_at is not None and timing.predicted_s is not None
         return max(1.0, seconds_left(timing, utc_now())) if timing is not None and is_known else OTHERS_S

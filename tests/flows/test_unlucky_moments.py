@@ -1,5 +1,6 @@
 """What is refused at an unlucky moment of a flow harms no other run, and nothing that is complete counts as failed."""
 
+import logging
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -7,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from cosmos_ops import following, results
-from cosmos_ops.errors import HostUnhealthyError, StoreUnreachableError
+from cosmos_ops import following, homecoming, results
+from cosmos_ops.errors import HostUnhealthyError, InputError, StoreUnreachableError
 from cosmos_ops.following import Follower
 from cosmos_ops.owners import this_process
 from cosmos_ops.remote.host import JOB_LABEL
@@ -17,7 +18,7 @@ from cosmos_ops.runs import RunStatus
 from cosmos_ops.settings import Settings
 from cosmos_ops.staging_out import gather
 from cosmos_ops.store import Store
-from flows import cancellation, dispatch_report, tasks
+from flows import cancellation, dispatch_report, stage, tasks
 from flows.dispatch import dispatch
 from flows.inference import inference
 from flows.observer import Observer, observed_by
@@ -217,3 +218,102 @@ def test_no_picture_is_worth_a_run(home, clip, monkeypatch):
 
     assert state.is_completed(), state.message
     assert found.file(found.runs[0], "video").is_file()
+
+
+class NotCancelled:
+    """Nobody cancels anything."""
+
+    def is_cancelled(self):
+        return False
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_jobs_that_are_taken_up_while_the_store_goes_away_are_all_found(is_lost, home, clip, monkeypatch):
+    monkeypatch.setattr(following, "ASK_S", 0.01)
+    take_over, calls = Store.take_over, []
+
+    def away_once(self, job_id, **values):
+        calls.append(job_id)
+        if len(calls) == 2 and not is_lost:
+            raise StoreUnreachableError("away")
+        answer = take_over(self, job_id, **values)
+        if len(calls) == 2:
+            raise StoreUnreachableError("the answer was lost")
+        return answer
+
+    with this_machine(home) as place:
+        jobs = [a_job_of_the_flow(place, clip, seed) for seed in range(2)]
+        for job in jobs:
+            assert place.store.take_over(job.id, from_owner=place.owner, owner="gone", lease_s=-5)
+        runs = [place.store.run(job.items[0].run_id) for job in jobs]
+        monkeypatch.setattr(Store, "take_over", away_once)
+        monkeypatch.setattr(stage, "get_run_logger", lambda: logging.getLogger(__name__))
+
+        found = list(stage.Stage("inference", "preview", place, NotCancelled())._jobs_left_open(runs))
+
+        assert [one.job.id for one in found] == [job.id for job in jobs]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_request_that_is_no_good_is_recorded_once_though_the_store_goes_away(is_lost, home, clip, monkeypatch):
+    monkeypatch.setattr(following, "ASK_S", 0.01)
+    finish, calls = Store.finish, []
+
+    def away_once(self, *arguments, **values):
+        calls.append(arguments)
+        if len(calls) == 1 and not is_lost:
+            raise StoreUnreachableError("away")
+        answer = finish(self, *arguments, **values)
+        if len(calls) == 1:
+            raise StoreUnreachableError("the answer was lost")
+        return answer
+
+    monkeypatch.setattr(Store, "finish", away_once)
+    monkeypatch.setattr(stage.Stage, "_problem", lambda *_: InputError("these parameters make no sense"))
+    _, found = steps.call(inference, requests(clip, count=1))
+
+    assert [run.failure and run.failure.message for run in found.runs] == ["these parameters make no sense"]
+
+
+def test_a_store_that_is_waited_for_is_said_once_and_makes_no_host_suspect(home, clip, monkeypatch):
+    monkeypatch.setattr(following, "ASK_S", 0.01)
+    begin, calls = tasks.lanes_on, []
+
+    def away(*arguments):
+        calls.append(arguments)
+        if len(calls) < 10:
+            raise StoreUnreachableError("the run store does not answer")
+        return begin(*arguments)
+
+    def refuse(self, *arguments, **values):
+        raise HostUnhealthyError("no room")
+
+    tries = []
+
+    def fail(follower, error):
+        tries.append(error)
+        if len(tries) < 10:
+            raise StoreUnreachableError("the run store does not answer")
+        homecoming.fail(follower, error)
+
+    monkeypatch.setattr(tasks, "lanes_on", away)
+    monkeypatch.setattr(LocalHost, "check", refuse)
+    monkeypatch.setattr(stage, "fail", fail)
+    state, found = steps.call(inference, requests(clip, count=1))
+
+    assert found.statuses() == ["failed"]
+    flow_run_id = state.state_details.flow_run_id
+    assert len([name for name in steps.task_names(flow_run_id) if name.startswith("regroup")]) == 1
+    assert len([line for line in steps.log_messages(flow_run_id) if "It is waited for" in line]) == 2
+    with opened_store() as store:
+        assert store.faults("local", within_s=600) == ["no room"]
+
+
+def test_what_cannot_be_learnt_from_is_passed_over(home, clip, monkeypatch):
+    def learn(store):
+        raise StoreUnreachableError("no such column")
+
+    monkeypatch.setattr(stage, "learn", learn)
+    state, _ = steps.call(inference, requests(clip, count=1))
+
+    assert state.is_completed(), state.message

@@ -93,10 +93,9 @@ class Dispatch:
         """Whether it knows of another dispatch."""
         return bool(self._dispatcher._another)
 
-    def says(self, *words: str) -> bool:
-        """Whether all of these words are in the reasons for which runs wait."""
-        reasons = " ".join(self._dispatcher._waiting.values())
-        return all(word in reasons for word in words)
+    def says_of(self, run: Run, *words: str) -> bool:
+        """Whether all of these words are in the reasons for which a run waits."""
+        return all(word in self._dispatcher._waiting.get(run.id, "") for word in words)
 
     def stop(self) -> None:
         self._stop.set()

@@ -94,7 +94,7 @@ def test_runs_that_no_host_can_take_wait_with_a_reason(servers, place, clip, dis
     images = {**NO_IMAGE["images"], "transfer1": "cosmos-test-base:latest"}
     with servers[1].small_disk(50) as disk:
         at_work = dispatch(an_offer(servers[0], tmp_path, images=images), an_offer(servers[1], tmp_path, workspace=str(disk)))
-        rig.wait_until(lambda: at_work.says("no-such-image:1 is not there", "make room"), "why hosts are left out")
+        rig.wait_until(lambda: at_work.says_of(plain, "no-such-image:1 is not there", "make room"), "why hosts are left out")
         at_work.stop()
 
     waiting = at_work.wait().waiting

@@ -246,7 +246,7 @@ def test_a_host_that_lets_nothing_be_ended_gets_no_more_work(place, clip, this_m
     monkeypatch.setattr(LocalHost, "stop", refuse)
     dispatch = rig.Dispatch(place, [this_machine]).start()
     try:
-        rig.wait_until(lambda: dispatch.says("docker refuses"), "the reason")
+        rig.wait_until(lambda: any(dispatch.says_of(run, "docker refuses") for run in runs), "the reason")
         assert Counter(statuses(place, runs)) == {"running": 1, "queued": 2}
     finally:
         dispatch.stop()

@@ -49,15 +49,16 @@ bench: $(DEV) ## Measure what the documentation claims. ARGS="..." passes option
 clean: ## Remove the environment and everything that tools left behind.
 	rm -rf $(VENV) $(LOCK_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
+# As constraints too: older versions of pip look past a pin where somebody asks for the same package with an extra.
 $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what Cosmos needs into $(VENV); this takes a minute, and happens once."
-	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock --constraint requirements.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what Cosmos and its tests need into $(VENV); this takes a minute, and happens once."
-	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock --constraint requirements-dev.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(RUNTIME) $@
 

@@ -29,6 +29,7 @@ from cosmos_ops.operations import find_operation
 from cosmos_ops.queueing import queue_what_follows
 from cosmos_ops.remote.host import JOB_LABEL
 from cosmos_ops.runs import Prompt, RunFailure, RunOutputs, RunStatus
+from cosmos_ops.settling import settled
 from cosmos_ops.staging_out import bring_home, bring_one_home, brought_before, is_ours, log_alone
 from cosmos_ops.store import Broke
 from cosmos_ops.workplace import Workplace
@@ -41,8 +42,15 @@ def complete(follower: Follower) -> None:
     follower.porter = EarlyPorter(follower)
     with follower.kept():
         computation = follower.compute()
-        outcomes = follower.judge(computation)
+        outcomes = _settled(follower, follower.judge(computation))
         record(follower, outcomes, bring_home(follower, outcomes))
+
+
+def _settled(follower: Follower, outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
+    """Runs of the shared queue go back there if a retry may help; those of a flow have nobody who would try again."""
+    store, job = follower.place.store, follower.job
+    is_queued = all(store.run(item.run_id).queueing is not None for item in job.items)
+    return settled(store, job, outcomes) if is_queued else outcomes
 
 
 def fail(follower: Follower, error: CosmosError) -> None:

@@ -103,7 +103,8 @@ def take_up_again(say: Callable[[str], None]) -> None:
             )
             client.set_flow_run_state(flow_run.id, state, force=True)
         again = {str(flow_run.id) for flow_run in resumed}
-        report = reconcile_all(waits=False, leave=lambda run: root_of(run.request_key) in again)
+        # What a dispatch was at is of other flow runs; the one that is taken up goes on with it.
+        report = reconcile_all(waits=False, leave=lambda run: root_of(run.request_key) in again or run.flow_run_id in again)
         close_flow_runs(client, report.flow_run_ids)
     if resumed:
         say(f"Took up {len(resumed)} flow runs that were cut off.")

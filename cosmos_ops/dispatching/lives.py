@@ -13,7 +13,6 @@ from cosmos_ops.dispatching.assignments import Assignment
 from cosmos_ops.dispatching.bench import ANY_FAMILY, Bench
 from cosmos_ops.dispatching.crew import Member
 from cosmos_ops.dispatching.opening import expected, open_batch
-from cosmos_ops.dispatching.settling import settled
 from cosmos_ops.dispatching.work import Carrier, Work, carry_out
 from cosmos_ops.errors import (
     CheckpointMissingError,
@@ -32,6 +31,7 @@ from cosmos_ops.homecoming import EarlyPorter, fail
 from cosmos_ops.job import Job
 from cosmos_ops.log import tell
 from cosmos_ops.remote.host import JOB_LABEL
+from cosmos_ops.settling import settled
 from cosmos_ops.workplace import Records, Workplace
 
 

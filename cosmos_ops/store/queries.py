@@ -28,7 +28,7 @@ class RunFilter:
     job_id: str | None = None
 
 
-def prompt_page(search: str, *, limit: int, before: str | None) -> Select[PromptRow]:
+def prompt_page(search: str, *, limit: int, before: str | None) -> Select[tuple[PromptRow]]:
     """Prompts whose text or name contains the search, newest first."""
     page = select(PromptRow).order_by(PromptRow.id.desc()).limit(_checked(limit))
     if before is not None:
@@ -39,7 +39,7 @@ def prompt_page(search: str, *, limit: int, before: str | None) -> Select[Prompt
     return page
 
 
-def run_page(filter: RunFilter, *, limit: int, before: str | None) -> Select[RunRow]:  # noqa: A002
+def run_page(filter: RunFilter, *, limit: int, before: str | None) -> Select[tuple[RunRow]]:  # noqa: A002
     """Runs that fit the filter, newest first.
 
     Several statuses are one page each, joined: every part stays a walk along the index, where `status IN (...)`
@@ -62,7 +62,7 @@ def run_counts(filter: RunFilter) -> Executable:  # noqa: A002
     return counts.where(RunRow.status.in_([status.value for status in filter.status])) if filter.status else counts
 
 
-def run_with_key(request_key: str) -> Select[RunRow]:
+def run_with_key(request_key: str) -> Select[tuple[RunRow]]:
     """The run that a request made."""
     return select(RunRow).where(RunRow.request_key == request_key)
 
@@ -73,18 +73,18 @@ def in_parts(run_ids: Iterable[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
 
 
-def runs_to_change(run_ids: Iterable[str]) -> Select[RunRow]:
+def runs_to_change(run_ids: Iterable[str]) -> Select[tuple[RunRow]]:
     """The runs of these ids, locked, always in the same order, so that two writers never wait for each other."""
     # key_share: adding a run that names one of these as its parent need not wait.
     return select(RunRow).where(RunRow.id.in_(set(run_ids))).order_by(RunRow.id).with_for_update(key_share=True)
 
 
-def jobs_not_ended() -> Select[JobRow]:
+def jobs_not_ended() -> Select[tuple[JobRow]]:
     """The jobs that somebody carries out or should, oldest first."""
     return select(JobRow).where(JobRow.ended_at.is_(None)).order_by(JobRow.id)
 
 
-def newest_jobs(limit: int) -> Select[JobRow]:
+def newest_jobs(limit: int) -> Select[tuple[JobRow]]:
     """Jobs, newest first."""
     return select(JobRow).order_by(JobRow.id.desc()).limit(_checked(limit))
 
@@ -101,39 +101,39 @@ def unfinished_runs(run_ids: Iterable[str]) -> Executable:
     return select(RunRow.id).where(RunRow.id.in_(set(run_ids)), RunRow.status.in_(unfinished))
 
 
-def runs_of_ids(run_ids: Iterable[str]) -> Select[RunRow]:
+def runs_of_ids(run_ids: Iterable[str]) -> Select[tuple[RunRow]]:
     """The runs of these ids, oldest first."""
     return select(RunRow).where(RunRow.id.in_(set(run_ids))).order_by(RunRow.id)
 
 
-def lease(name: str) -> Select[LeaseRow]:
+def lease(name: str) -> Select[tuple[LeaseRow]]:
     """A lease, as it is after whoever lets go of it right now has done so."""
     # Of all locks this is the weakest that conflicts with that of `lease_to_end`.
     return select(LeaseRow).where(LeaseRow.name == name).with_for_update(read=True, key_share=True)
 
 
-def lease_to_end(name: str) -> Select[LeaseRow]:
+def lease_to_end(name: str) -> Select[tuple[LeaseRow]]:
     """A lease, locked against all who want to take it or to know who has it."""
     return select(LeaseRow).where(LeaseRow.name == name).with_for_update()
 
 
-def runs_of_request(key: str) -> Select[RunRow]:
+def runs_of_request(key: str) -> Select[tuple[RunRow]]:
     """The runs whose request key begins with a key and a slash, oldest first."""
     # "0" is the character after "/": a walk along the unique index, which LIKE would not be everywhere.
     return select(RunRow).where(RunRow.request_key > f"{key}/", RunRow.request_key < f"{key}0").order_by(RunRow.id)
 
 
-def fitted_costs() -> Select[CostRow]:
+def fitted_costs() -> Select[tuple[CostRow]]:
     """All that is known of costs."""
     return select(CostRow).order_by(CostRow.model, CostRow.gpu_type)
 
 
-def store_ids() -> Select[str]:
+def store_ids() -> Select[tuple[str]]:
     """The id of the store."""
     return select(StoreRow.id)
 
 
-def jobs_ahead(job: JobRow, now: datetime) -> Select[int]:
+def jobs_ahead(job: JobRow, now: datetime) -> Select[tuple[int]]:
     """How many jobs wait for the same host for longer, of those that somebody still looks after."""
     return (
         select(func.count())
@@ -148,7 +148,7 @@ def jobs_ahead(job: JobRow, now: datetime) -> Select[int]:
     )
 
 
-def faults_of(host: str, since: datetime) -> Select[HostFaultRow]:
+def faults_of(host: str, since: datetime) -> Select[tuple[HostFaultRow]]:
     """The faults of a host since a moment, the newest first."""
     wanted = select(HostFaultRow).where(HostFaultRow.host == host, HostFaultRow.happened_at >= since)
     return wanted.order_by(HostFaultRow.happened_at.desc())

@@ -132,6 +132,19 @@ def test_everything_is_served_and_a_run_goes_through(up, tmp_path):
     assert "Traceback" not in up.text()
 
 
+def test_what_has_a_schedule_is_scheduled(up):
+    """The scheduler of the server says what keeps it from that in its own log alone."""
+    wanted = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "COMPLETED"]}}}}
+
+    def scheduled():
+        found = httpx.post(f"{up.api}/flow_runs/filter", json=wanted, timeout=ANSWER_S).json()
+        names = {flow["id"]: flow["name"] for flow in httpx.post(f"{up.api}/flows/filter", json={}, timeout=ANSWER_S).json()}
+        return {names[one["flow_id"]] for one in found if one["auto_scheduled"]} >= {"dispatch", "reconcile", "host-health"}
+
+    wait_for(scheduled, START_LIMIT_S)
+    assert "Traceback" not in (up.home / "server.log").read_text()
+
+
 def test_a_value_out_of_bounds_is_refused_by_the_api(up):
     refused = up.start("inference/default", {"settings": {"preview": {"vis_weight": 2}}})
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_ops import cost_keeping
-from cosmos_ops.dispatching import assignments, bench, company, leftovers, settling
+from cosmos_ops import cost_keeping, settling
+from cosmos_ops.dispatching import assignments, bench, company, leftovers
 from cosmos_ops.following import LEASE_S
 from cosmos_ops.operations import find_operation
 from cosmos_ops.planning import PUBLISHED, Goal, PlanOptions, plan

@@ -168,7 +168,10 @@ class Connection:
             return open_on(transport)
         except paramiko.ChannelException:
             raise
-        except (paramiko.SSHException, EOFError, OSError):
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if isinstance(error, EOFError):
+                # The other side is gone, though the transport's own thread may not have seen it yet.
+                transport.close()
             if transport.is_active():
                 raise
             return open_on(self.transport())

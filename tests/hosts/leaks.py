@@ -13,6 +13,7 @@ from . import cgroups, firewall
 
 PREFIX = "cosmos-gpu-"
 OWNER = "owner.json"
+CLOCK_MOVES_S = 60.0
 made: list[Path] = []
 """Folders of all machines of this process."""
 
@@ -56,7 +57,8 @@ def remove(folder: Path) -> None:
 def _owner_lives(path: Path) -> bool:
     owner = json.loads(path.read_text())
     try:
-        return bool(psutil.Process(owner["pid"]).create_time() == owner["started"])
+        # The start is counted from a boot time that moves with each correction of the clock.
+        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < CLOCK_MOVES_S
     except psutil.NoSuchProcess:
         return False
 
